@@ -1,0 +1,1 @@
+"""The outside world of Tollhouse in one process, for demos and tests."""
