@@ -1,0 +1,1 @@
+"""What is sold and what limits it: meters, actions, plans and their versions, prices. Checked once, immutable."""

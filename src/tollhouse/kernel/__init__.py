@@ -1,0 +1,1 @@
+"""Words that every room shares: ids, clock, money, units, periods, facts and the error tree."""

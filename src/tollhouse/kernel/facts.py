@@ -1,0 +1,45 @@
+"""Facts: typed messages between rooms, written to the outbox in the transaction that made them true."""
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, tag_field="fact"):
+    """Something that happened. Subclasses name it; the outbox stores it as JSON with its tag."""
+
+
+class MailRequested(Fact, frozen=True, tag="mail.requested"):
+    """An e-mail has to go out: a template of `alerts/`, its address, language and values."""
+
+    template: str
+    to: str
+    locale: str
+    values: dict[str, str]
+
+
+class PlanChanged(Fact, frozen=True, tag="customer.plan.changed"):
+    """A customer is on another plan."""
+
+    customer: str
+    before: str
+    after: str
+    at_ms: int
+
+
+class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
+    """A customer's payment failed; the amount is in minor units."""
+
+    customer: str
+    invoice: str
+    amount_minor: int
+    currency: str
+    declined: bool
+
+
+class OperatorAlert(Fact, frozen=True, tag="operator.alert"):
+    """Something that staff must look at; `key` groups repetitions."""
+
+    key: str
+    severity: str
+    title: str
+    detail: str
+    fix: str
