@@ -1,0 +1,1 @@
+"""Lanes that decide in memory and save by compare-and-set; holds and leases."""

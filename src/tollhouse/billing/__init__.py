@@ -1,0 +1,1 @@
+"""Subscriptions, payments and invoices as Stripe says they are."""

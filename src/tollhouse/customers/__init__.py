@@ -1,0 +1,1 @@
+"""Sign-up, members, projects, API keys, export and erasure."""

@@ -1,0 +1,1 @@
+"""AI providers, realtime sessions, TURN, and the vault for provider keys."""

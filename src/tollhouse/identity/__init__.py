@@ -1,0 +1,1 @@
+"""Who signs in: users, credentials, sessions, OAuth, outside tokens."""

@@ -1,0 +1,1 @@
+"""MRR, churn, conversion and usage, kept up to date from facts."""

@@ -1,0 +1,1 @@
+"""Accounts and entries; the pure rules that take, grant, settle, turn and expire."""

@@ -1,0 +1,1 @@
+"""Environments, doctor, pipeline, drivers, checklist, journal, backup and rollback."""

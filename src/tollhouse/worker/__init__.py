@@ -1,0 +1,1 @@
+"""Background work, inside serve or apart."""

@@ -1,0 +1,63 @@
+"""Fixtures that every room's tests share: the two databases. A skipped test is a failure where nobody would see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import GIVEN_URL_VARIABLE, Postgres, PostgresServer, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for the whole run: the one in TOLLHOUSE_TEST_POSTGRES, or one of our own."""
+    if given := os.environ.get(GIVEN_URL_VARIABLE):
+        yield Postgres(given)
+        return
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def killable_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, to be killed and started again."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'tollhouse.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.new_database()
+    yield url
+    server.drop_database(url)
+
+
+def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nNothing may be skipped here: install what the test needs, or delete the test."
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI=true, a test that skips fails."""
+    report = yield
+    _forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """With CI=true, a module that skips itself fails."""
+    report = yield
+    _forbid_skip(report)
+    return report
