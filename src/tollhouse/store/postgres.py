@@ -1,0 +1,118 @@
+"""PostgreSQL through asyncpg: a pool for the rooms; the lanes hold connections of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tollhouse.store.clock import DatabaseClock
+from tollhouse.store.engine import Row, Value
+from tollhouse.store.errors import ConnectionLost, Duplicate, LockedByAnother, StoreFailure
+from tollhouse.store.sql import Sql
+
+POOL_SIZE = 10
+COMMAND_TIMEOUT_SECONDS = 30.0
+LOCK_TIMEOUT = "10s"
+APPLICATION_NAME = "tollhouse"
+
+
+def translate(error: BaseException) -> BaseException:
+    """The store's own error for a driver's; what is a mistake in a statement or a value stays as it is."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Duplicate(f"a row with this key exists already ({error.constraint_name})", constraint=error.constraint_name)
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return LockedByAnother("a row is locked by somebody else", fix="try again in a moment")
+    if isinstance(error, (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)):
+        return ConnectionLost(f"the database went away: {error}", fix="check that PostgreSQL runs and can be reached")
+    if isinstance(error, (asyncpg.InterfaceError, ConnectionError, OSError, TimeoutError)):
+        return ConnectionLost(f"the database cannot be reached: {error}", fix="check that PostgreSQL runs and can be reached")
+    passing = (
+        asyncpg.DeadlockDetectedError,
+        asyncpg.SerializationError,
+        asyncpg.QueryCanceledError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.OperatorInterventionError,
+    )
+    if isinstance(error, passing):
+        return StoreFailure(f"PostgreSQL could not do this now: {error}", fix="try again; if it stays, look at the database's log")
+    return error
+
+
+class PostgresTx:
+    """Statements inside one transaction of one pooled connection."""
+
+    dialect = "postgresql"
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: Sql, **parameters: Value) -> list[Row]:
+        rows: list[Row] = await self._connection.fetch(sql.for_postgres, *(parameters[name] for name in sql.parameters))
+        return rows
+
+    async def fetch_one(self, sql: Sql, **parameters: Value) -> Row | None:
+        rows = await self.fetch(sql, **parameters)
+        return rows[0] if rows else None
+
+    async def execute(self, sql: Sql, **parameters: Value) -> int:
+        status: str = await self._connection.execute(sql.for_postgres, *(parameters[name] for name in sql.parameters))
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def execute_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> None:
+        await self._connection.executemany(sql.for_postgres, [[row[name] for name in sql.parameters] for row in rows])
+
+
+class PostgresStore:
+    """One PostgreSQL database, shared with any number of processes and hosts."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, pool: Any) -> None:
+        self.url = url
+        self.clock = DatabaseClock()
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str) -> "PostgresStore":
+        """Connect. Raises ConnectionLost when the server does not answer."""
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=POOL_SIZE,
+                command_timeout=COMMAND_TIMEOUT_SECONDS,
+                server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
+            )
+        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            raise translate(error) from error
+        return cls(url, pool)
+
+    async def measure_clock(self) -> None:
+        """Read the server's clock; half of the round trip is the error."""
+        async with self._pool.acquire() as connection:
+            before = self.clock.monotonic_ms()
+            database_ms = await connection.fetchval("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
+            self.clock.measured(database_ms, before, self.clock.monotonic_ms())
+
+    @asynccontextmanager
+    async def _session(self, readonly: bool) -> AsyncIterator[PostgresTx]:
+        try:
+            async with self._pool.acquire() as connection, connection.transaction(readonly=readonly):
+                yield PostgresTx(connection)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            raise translate(error) from error
+
+    def transaction(self) -> Any:
+        return self._session(readonly=False)
+
+    def reading(self) -> Any:
+        return self._session(readonly=True)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()

@@ -1,0 +1,165 @@
+"""SQLite: WAL, `synchronous=FULL`, one writer thread, readers beside it. Other processes may write at the same time."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from tollhouse.store.clock import DatabaseClock
+from tollhouse.store.engine import Row, Value
+from tollhouse.store.errors import Duplicate, LockedByAnother, StoreFailure
+from tollhouse.store.sql import Sql
+
+BUSY_TIMEOUT_SECONDS = 10.0
+READERS = 2
+
+T = TypeVar("T")
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection with the settings that our promises need; transactions are begun by hand."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma foreign_keys = on")
+    return connection
+
+
+def translate(error: sqlite3.Error) -> Exception:
+    """The store's own error for a driver's."""
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
+        return Duplicate(f"a row with this key exists already ({error})", constraint=str(error).partition(": ")[2])
+    if isinstance(error, sqlite3.OperationalError):
+        if "locked" in str(error) or "busy" in str(error):
+            return LockedByAnother("the database is being written by another process", fix="try again in a moment")
+        return StoreFailure(f"SQLite could not do this: {error}", fix="check the disk's free space and the file's rights")
+    return error
+
+
+class SqliteTx:
+    """Statements on one connection, each run in the thread that owns it."""
+
+    dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._thread = thread
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+    async def fetch(self, sql: Sql, **parameters: Value) -> list[Row]:
+        return await self._run(lambda: self._connection.execute(sql.for_sqlite, parameters).fetchall())
+
+    async def fetch_one(self, sql: Sql, **parameters: Value) -> Row | None:
+        rows = await self.fetch(sql, **parameters)
+        return rows[0] if rows else None
+
+    async def execute(self, sql: Sql, **parameters: Value) -> int:
+        return await self._run(lambda: self._connection.execute(sql.for_sqlite, parameters).rowcount)
+
+    async def execute_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> None:
+        await self._run(lambda: self._connection.executemany(sql.for_sqlite, rows))
+
+    async def plain(self, text: str) -> None:
+        await self._run(lambda: self._connection.execute(text))
+
+
+class SqliteStore:
+    """One SQLite file. Writes of this process queue for its one writer thread; grouped work commits once."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.clock = DatabaseClock()
+        self._writer_thread = ThreadPoolExecutor(1, "tollhouse-writer")
+        self._writer = connect(path)
+        self._turn = asyncio.Lock()
+        self._readers: asyncio.Queue[tuple[sqlite3.Connection, ThreadPoolExecutor]] = asyncio.Queue()
+        for number in range(READERS):
+            self._readers.put_nowait((connect(path), ThreadPoolExecutor(1, f"tollhouse-reader-{number}")))
+
+    async def measure_clock(self) -> None:
+        """On SQLite the database's clock is this machine's own."""
+        before = self.clock.monotonic_ms()
+        self.clock.measured(time.time_ns() // 1_000_000, before, self.clock.monotonic_ms())
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqliteTx]:
+        async with self._turn:
+            tx = SqliteTx(self._writer, self._writer_thread)
+            await self._begin(tx)
+            try:
+                yield tx
+            except BaseException:
+                await asyncio.shield(tx.plain("rollback"))
+                raise
+            await self._commit(tx)
+
+    async def _begin(self, tx: SqliteTx) -> None:
+        try:
+            await tx.plain("begin immediate")
+        except asyncio.CancelledError:
+            # The thread may still begin: undo it behind our back, in the same thread's order.
+            self._writer_thread.submit(self._rollback_if_open)
+            raise
+
+    async def _commit(self, tx: SqliteTx) -> None:
+        try:
+            await asyncio.shield(tx.plain("commit"))
+        except StoreFailure:
+            await tx._run(self._rollback_if_open)
+            raise
+
+    def _rollback_if_open(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("rollback")
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one transaction inside the writer thread: for batches that need no await between statements."""
+
+        def whole() -> T:
+            self._writer.execute("begin immediate")
+            try:
+                result = work(self._writer)
+                self._writer.execute("commit")
+            except BaseException:
+                self._rollback_if_open()
+                raise
+            return result
+
+        async with self._turn:
+            try:
+                return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer_thread, whole))
+            except sqlite3.Error as error:
+                raise translate(error) from error
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[SqliteTx]:
+        reader = await self._readers.get()
+        tx = SqliteTx(*reader)
+        try:
+            await tx.plain("begin")
+            try:
+                yield tx
+            finally:
+                await asyncio.shield(tx.plain("rollback"))
+        finally:
+            self._readers.put_nowait(reader)
+
+    async def close(self) -> None:
+        async with self._turn:
+            await asyncio.get_running_loop().run_in_executor(self._writer_thread, self._writer.close)
+        self._writer_thread.shutdown(wait=False)
+        while not self._readers.empty():
+            connection, thread = self._readers.get_nowait()
+            await asyncio.get_running_loop().run_in_executor(thread, connection.close)
+            thread.shutdown(wait=False)
