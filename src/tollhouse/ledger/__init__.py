@@ -1,1 +1,5 @@
-"""Accounts and entries; the pure rules that take, grant, settle, turn and expire."""
+"""Accounts and entries: what every customer has, and the book that proves it.
+
+`rules.py`, `turning.py`, `granting.py` and `returning.py` are pure; `book.py` writes one locked account; `actions.py`
+is what other rooms call.
+"""

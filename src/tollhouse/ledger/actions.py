@@ -1,0 +1,153 @@
+"""What other rooms do to an account, one function per use case, inside the caller's transaction."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tollhouse.catalog.model import Catalog, PlanVersion
+from tollhouse.kernel.errors import InvalidRequest, NotFound, Refused
+from tollhouse.kernel.money import Money
+from tollhouse.ledger import granting, queries
+from tollhouse.ledger.book import (
+    Book, encode, entry_from, first_answer, keep_answer, open_book, plan_of,
+)  # fmt: skip
+from tollhouse.ledger.model import Entry, Shortage, Standing
+from tollhouse.ledger.rules import standing_shortage, take
+from tollhouse.ledger.turning import record
+from tollhouse.store import Tx, cell_of
+
+
+class GrantAnswer(msgspec.Struct, frozen=True):
+    """What a grant did. `amount` is scaled."""
+
+    id: str
+    lot: str
+    meter: str
+    amount: int
+    expires_at: int | None
+    replayed: bool = False
+
+
+_decode_grant = msgspec.json.Decoder(GrantAnswer).decode
+
+
+async def open_account(
+    tx: Tx, catalog: Catalog, customer: str, now: int, *, verified: bool, plan: PlanVersion | None = None
+) -> Book:
+    """A new customer's account on the free plan with its sign-up grants. The caller's transaction makes the customer too."""
+    chosen = plan or catalog.plans[catalog.free_plan]
+    change = granting.open_state(customer, chosen, catalog, now, verified)
+    book = Book(customer, None, change.state, now)
+    book.apply(change, reason="sign-up")
+    await book.save(tx)
+    return book
+
+
+async def grant(
+    tx: Tx, catalog: Catalog, customer: str, new: granting.NewLot, now: int, *,
+    key: str, fingerprint: bytes, reason: str, paid: Money | None = None,
+) -> GrantAnswer:  # fmt: skip
+    """Add a lot once per key. Raises KeyReused, NotFound, Conflict (64 live lots), InvalidRequest."""
+    meter = catalog.meters.get(new.meter)
+    if meter is None or meter.kind != "credits":
+        raise InvalidRequest(
+            f"{new.meter!r} is not a meter of kind credits", code="unknown_meter",
+            fix="name one of: " + ", ".join(m.name for m in catalog.meters.values() if m.kind == "credits"),
+        )  # fmt: skip
+    book = await open_book(tx, catalog, customer, now)
+    earlier = await first_answer(tx, customer, "grant", key, fingerprint)
+    if earlier is not None:
+        return msgspec.structs.replace(_decode_grant(earlier), replayed=True)
+    change = granting.add_lot(book.state, customer, new, book.now, "grant", granting.metadata_json({"reason": reason}))
+    book.apply(change, paid, reason)
+    lot = change.made[0][0]
+    answer = GrantAnswer(lot.id.replace("lot_", "ent_", 1), lot.id, new.meter, lot.amount, lot.expires_at)
+    await book.save(tx)
+    await keep_answer(tx, book, "grant", key, fingerprint, encode(answer).decode())
+    return answer
+
+
+async def set_subscription(
+    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, now: int, *,
+    anchor: int | None, ends_at: int | None, standing: Standing, metadata: Mapping[str, object] | None = None,
+) -> Book:  # fmt: skip
+    """Make the account say what the subscription says; applied again it changes nothing."""
+    book = await open_book(tx, catalog, customer, now)
+    note = granting.metadata_json(dict(metadata)) if metadata else None
+    book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note))
+    await book.save(tx)
+    return book
+
+
+async def grant_paid_period(
+    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, period: tuple[int, int], now: int, *,
+    invoice_key: str, action: str, paid: Money | None, metadata: Mapping[str, object],
+) -> bool:  # fmt: skip
+    """The lots of a paid period, once per `invoice_key` (invoice line and month); False when they were granted before.
+
+    Without grants in the plan (quotas only) an entry still tells that the period was paid.
+    """
+    book = await open_book(tx, catalog, customer, now)
+    fingerprint = b"invoice".ljust(16, b"\0")
+    if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
+        return False
+    credits = sum(grant.amount for grant in plan.grants)
+    note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
+    for grant in plan.grants:
+        book.apply(granting.grant_plan_lot(book.state, customer, grant, period, book.now, action, note), paid, action)
+    if not plan.grants:
+        state, entry = record(book.state, "plan", action, book.now, (), metadata=note)
+        book.add(state, [entry])
+    await book.save(tx)
+    await keep_answer(tx, book, "invoice", invoice_key, fingerprint, "{}")
+    return True
+
+
+async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:
+    """What waited for a verified e-mail address can be spent."""
+    book = await open_book(tx, catalog, customer, now)
+    book.apply(granting.unlock(book.state, book.now))
+    await book.save(tx)
+
+
+async def take_in_transaction(
+    tx: Tx, catalog: Catalog, customer: str, cost: Mapping[str, int], action: str, now: int
+) -> Entry:
+    """Debit beside another change of the caller's transaction (a project and its count). Raises Refused."""
+    book = await open_book(tx, catalog, customer, now)
+    plan = plan_of(catalog, book.state)
+    taken = standing_shortage(book.state) or take(book.state, plan, catalog.meters, cost, book.now)
+    if isinstance(taken, Shortage):
+        raise Refused(f"{action} is refused: {taken.code}", code=taken.code, shortage=taken, plan=plan)
+    state, entry = record(
+        msgspec.structs.replace(taken.state, seq=taken.state.seq - 1), "admission", action, book.now, taken.moves
+    )
+    book.add(state, [entry])
+    await book.save(tx)
+    return entry
+
+
+async def block(tx: Tx, catalog: Catalog, customer: str, standing: Standing, now: int, reason: str) -> None:
+    """Staff set a customer's standing."""
+    book = await open_book(tx, catalog, customer, now)
+    state = book.state
+    plan = plan_of(catalog, state)
+    note = granting.metadata_json({"reason": reason})
+    book.apply(granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note))
+    await book.save(tx)
+
+
+async def read_book(tx: Tx, customer: str, before: int | None, most: int) -> list[Entry]:
+    """The newest entries first; `before` is the position from which the last page ended."""
+    rows = await tx.fetch(
+        queries.READ_BOOK, cell=cell_of(customer), customer=customer, before=before or 1 << 60, most=most
+    )
+    return [entry_from(row) for row in rows]
+
+
+async def read_entry(tx: Tx, customer: str, seq: int) -> Entry:
+    """One entry by its position. Raises NotFound."""
+    row = await tx.fetch_one(queries.READ_ENTRY, cell=cell_of(customer), customer=customer, seq=seq)
+    if row is None:
+        raise NotFound("there is no such entry", code="entry_not_found", fix="use the id exactly as it was answered")
+    return entry_from(row)

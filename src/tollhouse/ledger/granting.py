@@ -1,0 +1,169 @@
+"""How credits come in and plans change: opening, grants, paid periods, fall back to free, unlocking. Pure.
+
+Every function takes a state already advanced to `now` and returns the state after it with the entries to write.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from tollhouse.catalog.model import Catalog, Grant, PlanVersion
+from tollhouse.kernel.errors import Conflict, InvalidRequest
+from tollhouse.kernel.ids import entry_id
+from tollhouse.kernel.periods import period_at
+from tollhouse.kernel.units import LARGEST
+from tollhouse.ledger.model import MOST_LOTS, Entry, Lot, LotSource, Move, Quota, Standing, State
+from tollhouse.ledger.rules import in_spending_order
+from tollhouse.ledger.turning import keep_until_paid_end, record, with_meters_of
+
+
+class NewLot(msgspec.Struct, frozen=True):
+    """A lot to be granted. Times in ms; `since`/`until` are the paid period of a plan's lot."""
+
+    meter: str
+    amount: int
+    source: LotSource
+    expires_at: int | None = None
+    since: int = 0
+    until: int | None = None
+    locked: bool = False
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a rule did: the state after, its entries, lots that were made and ids of plan lots that were replaced."""
+
+    state: State
+    entries: tuple[Entry, ...]
+    made: tuple[tuple[Lot, str], ...] = ()  # (lot, meter)
+    ended: tuple[str, ...] = ()
+
+
+def metadata_json(values: dict[str, object]) -> str:
+    """Metadata as it is kept on an entry."""
+    return msgspec.json.encode(values).decode()
+
+
+def open_state(customer: str, plan: PlanVersion, catalog: Catalog, now: int, verified: bool) -> Change:
+    """A new customer on `plan` with its sign-up grants (the free plan's lots), as entries 1 and following."""
+    state = State(plan=plan.plan, plan_version=plan.version, decided_at=now, seq=0, anchor=now)
+    state, opened = record(with_meters_of(state, catalog, now), "opened", "opened", now, ())
+    entries: list[Entry] = [opened]
+    made: list[tuple[Lot, str]] = []
+    for grant in plan.grants:
+        locked = grant.verified_only and not verified
+        change = add_lot(state, customer, NewLot(grant.meter, grant.amount, "plan", locked=locked), now, "sign_up_grant")
+        state = change.state
+        entries += change.entries
+        made += change.made
+    return Change(state, tuple(entries), tuple(made))
+
+
+def add_lot(
+    state: State, customer: str, new: NewLot, now: int, action: str, metadata: str | None = None
+) -> Change:
+    """One more lot. Raises Conflict at the 65th live lot, InvalidRequest for an amount out of range or an expiry in the past."""
+    if not 0 < new.amount <= LARGEST:
+        raise InvalidRequest("a grant must be more than 0 and below 2^53", fix="send a positive amount")
+    if new.expires_at is not None and new.expires_at <= now:
+        raise InvalidRequest("the grant would already be expired", fix="send an expires_at in the future, or none")
+    lots = state.lots.get(new.meter, ())
+    if sum(len(kept) for kept in state.lots.values()) >= MOST_LOTS:
+        raise Conflict(
+            f"the customer has {MOST_LOTS} live lots already",
+            code="too_many_lots",
+            fix="grant fewer, larger amounts; spent and expired lots make room again",
+        )
+    if sum(lot.amount for lot in lots) + new.amount > LARGEST:
+        raise InvalidRequest("the balance would pass 2^53", fix="grant less")
+    lot = Lot(
+        entry_id("lot", customer, state.seq + 1), new.amount, 0, new.source, new.expires_at, new.since, new.until, new.locked
+    )
+    after = replace(state, lots={**state.lots, new.meter: in_spending_order((*lots, lot))})
+    after, entry = record(after, "grant", action, now, ((new.meter, lot.id, new.amount),), metadata=metadata)
+    return Change(after, (entry,), ((lot, new.meter),))
+
+
+def grant_plan_lot(
+    state: State, customer: str, grant: Grant, period: tuple[int, int], now: int, action: str, metadata: str | None
+) -> Change:
+    """The lot of a paid period. `replace` ends the plan's older lots and leaves what was bought or given apart.
+
+    A period older than the one that the plan's lot already covers (an invoice that came late) adds nothing: its lot
+    has been replaced before it came.
+    """
+    start, end = period
+    lots = state.lots.get(grant.meter, ())
+    ended: list[str] = []
+    moves: list[Move] = []
+    if grant.mode == "replace":
+        newest = max((lot.since for lot in lots if lot.source == "plan"), default=-1)
+        if newest > start:
+            after, entry = record(state, "grant", f"{action}_superseded", now, (), metadata=metadata)
+            return Change(after, (entry,))
+        for lot in lots:
+            if lot.source == "plan":
+                ended.append(lot.id)
+                if lot.remaining:
+                    moves.append((grant.meter, lot.id, -lot.remaining))
+        lots = tuple(lot for lot in lots if lot.source != "plan")
+        state = replace(state, lots={**state.lots, grant.meter: lots})
+    change = add_lot(state, customer, NewLot(grant.meter, grant.amount, "plan", None, start, end), now, action, metadata)
+    entry = replace(change.entries[0], moves=(*moves, *change.entries[0].moves))
+    return Change(change.state, (entry,), change.made, tuple(ended))
+
+
+def set_plan(
+    state: State,
+    catalog: Catalog,
+    plan: PlanVersion,
+    anchor: int | None,
+    ends_at: int | None,
+    standing: Standing,
+    now: int,
+    metadata: str | None = None,
+) -> Change:
+    """What the subscription says: plan, anchor of its periods, known end, standing. No entry when nothing changes.
+
+    A quota's period is opened when the new anchor says that a later one has begun, and never closed or lowered (rule 8).
+    """
+    after = replace(
+        state, plan=plan.plan, plan_version=plan.version, ends_at=ends_at, standing=standing, anchor=anchor or state.anchor
+    )
+    moves: list[Move] = []
+    quotas: dict[str, Quota] = {}
+    for name, quota in after.quotas.items():
+        if name in catalog.meters:
+            start, end = period_at(after.anchor, catalog.meters[name].period, now)
+            if start > quota.start:
+                if quota.used:
+                    moves.append((name, str(quota.start), quota.used))
+                quota = Quota(0, start, end)
+            elif after.anchor != state.anchor and end > now:
+                quota = replace(quota, end=end)
+        quotas[name] = quota
+    after = with_meters_of(replace(after, quotas=quotas), catalog, now)
+    if plan.plan == catalog.free_plan and state.plan != catalog.free_plan:
+        after = keep_until_paid_end(after, now)
+    if after == state:
+        return Change(state, ())
+    after, entry = record(after, "plan", _plan_action(state, after, catalog), now, tuple(moves), metadata=metadata)
+    return Change(after, (entry,))
+
+
+def _plan_action(before: State, after: State, catalog: Catalog) -> str:
+    if before.plan != after.plan:
+        old = catalog.version(before.plan, before.plan_version)
+        new = catalog.version(after.plan, after.plan_version)
+        higher = new is not None and (old is None or new.rank > old.rank)
+        return "plan_changed_up" if higher else "plan_changed_down"
+    if before.standing != after.standing:
+        return f"standing_{after.standing}"
+    return "subscription_changed"
+
+
+def unlock(state: State, now: int) -> Change:
+    """The e-mail address is verified: what waited for it can be spent."""
+    if not any(lot.locked for lots in state.lots.values() for lot in lots):
+        return Change(state, ())
+    lots = {meter: tuple(replace(lot, locked=False) for lot in kept) for meter, kept in state.lots.items()}
+    after, entry = record(replace(state, lots=lots), "unlock", "email_verified", now, ())
+    return Change(after, (entry,))

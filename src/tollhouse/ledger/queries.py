@@ -1,0 +1,57 @@
+"""Every statement on accounts, entries, keys and lots, except the lanes' batches (`admission/`)."""
+
+from tollhouse.store import Sql
+
+LOCK_ACCOUNT = Sql(
+    "select version, state from account where cell = :cell and customer = :customer and scope = '' [[for update]]"
+)
+READ_ACCOUNT = Sql("select version, state from account where cell = :cell and customer = :customer and scope = ''")
+INSERT_ACCOUNT = Sql(
+    "insert into account (cell, customer, scope, version, state, next_due) values (:cell, :customer, '', 0, :state, :next_due)"
+)
+UPDATE_ACCOUNT = Sql(
+    "update account set version = version + 1, state = :state, next_due = :next_due"
+    " where cell = :cell and customer = :customer and scope = '' and version = :version"
+)
+INSERT_ENTRY = Sql(
+    "insert into entry (cell, customer, seq, kind, action, at, moves, remaining, used, target, metadata)"
+    " values (:cell, :customer, :seq, :kind, :action, :at, :moves, :remaining, :used, :target, :metadata)"
+)
+INSERT_KEY = Sql(
+    "insert into idempotency_key (cell, customer, operation, key, fingerprint, seq, answer, at)"
+    " values (:cell, :customer, :operation, :key, :fingerprint, :seq, :answer, :at)"
+)
+READ_KEY = Sql(
+    "select fingerprint, seq, answer from idempotency_key"
+    " where cell = :cell and customer = :customer and operation = :operation and key = :key"
+)
+INSERT_LOT = Sql(
+    "insert into lot (cell, customer, id, meter, amount, source, granted_at, expires_at, since, until, paid_minor, currency, reason)"
+    " values (:cell, :customer, :id, :meter, :amount, :source, :granted_at, :expires_at, :since, :until, :paid_minor, :currency, :reason)"
+)
+END_LOT = Sql("update lot set ended_at = :ended_at where cell = :cell and customer = :customer and id = :id and ended_at is null")
+READ_LOT = Sql(
+    "select id, meter, amount, source, expires_at, since, until, ended_at from lot"
+    " where cell = :cell and customer = :customer and id = :id"
+)
+READ_ENTRY = Sql(
+    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
+    " where cell = :cell and customer = :customer and seq = :seq"
+)
+READ_ENTRIES_ABOUT = Sql(
+    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
+    " where cell = :cell and customer = :customer and target = :target order by seq"
+)
+READ_BOOK = Sql(
+    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
+    " where cell = :cell and customer = :customer and seq < :before order by seq desc limit :most"
+)
+READ_WHOLE_BOOK = Sql(
+    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
+    " where cell = :cell and customer = :customer order by seq"
+)
+ACCOUNTS_DUE = Sql("select cell, customer from account where next_due <= :now order by next_due limit :most")
+ACCOUNTS_AFTER = Sql(
+    "select cell, customer, scope, version, state from account where (cell, customer) > (:cell, :customer) and scope = ''"
+    " order by cell, customer limit :most"
+)
