@@ -29,11 +29,12 @@ test: dev-venv ## every test: both databases, the browser, crashes
 	@scripts/require postgres chromium
 	$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST)
 
-check: dev-venv ## style, types, the floors between the rooms
+check: dev-venv ## style, types, the floors between the rooms, what holds for files and docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q tests/contracts/test_files.py tests/contracts/test_docs.py
 
 bench: dev-venv ## figures side by side with pgbench, into bench/RESULTS.md
 	@scripts/require postgres wrk
@@ -47,6 +48,7 @@ lock: dev-venv ## write requirements/*.txt anew from the three pyproject.toml
 	$(LOCK) pyproject.toml sdk/pyproject.toml sandbox/pyproject.toml --group dev --group build -o requirements/dev.txt
 	$(LOCK) pyproject.toml sdk/pyproject.toml sandbox/pyproject.toml --group build -c requirements/dev.txt -o requirements/demo.txt
 	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 
 wheel: dev-venv ## the three wheels, into dist/
 	rm -rf dist

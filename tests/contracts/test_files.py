@@ -13,7 +13,7 @@ from tests.support.tree import ROOT, files, name
 
 LONGEST_FILE_LINES = 400
 LONGEST_FUNCTION_LINES = 60
-LOCKS = ("run", "demo", "dev")
+LOCKS = ("run", "demo", "dev", "build")
 PROJECTS = ("pyproject.toml", "sdk/pyproject.toml", "sandbox/pyproject.toml")
 
 
@@ -74,7 +74,7 @@ def test_the_run_lock_holds_what_the_server_imports_and_no_test_tool() -> None:
 
 def test_the_locks_agree_on_every_version() -> None:
     dev = _locked("dev")
-    for lock in ("run", "demo"):
+    for lock in ("run", "demo", "build"):
         for package, line in _locked(lock).items():
             assert line.split()[0] == dev[package].split()[0], f"{package} differs between {lock}.txt and dev.txt"
 
