@@ -1,1 +1,35 @@
 """What is sold and what limits it: meters, actions, plans and their versions, prices. Checked once, immutable."""
+
+from tollhouse.catalog.load import Configuration, load_catalog, load_configuration
+from tollhouse.catalog.model import (
+    Action,
+    Catalog,
+    Every,
+    Grant,
+    LotMode,
+    Meter,
+    MeterKind,
+    PlanVersion,
+    Price,
+    Product,
+    Support,
+    Tool,
+)
+
+__all__ = [
+    "Action",
+    "Catalog",
+    "Configuration",
+    "Every",
+    "Grant",
+    "LotMode",
+    "Meter",
+    "MeterKind",
+    "PlanVersion",
+    "Price",
+    "Product",
+    "Support",
+    "Tool",
+    "load_catalog",
+    "load_configuration",
+]

@@ -49,7 +49,7 @@ class Price(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
     every: Every
-    lookup_key: str  # how Stripe's price is found: `<plan>_<month|year>_<currency>` unless the file says otherwise
+    lookup_key: str  # how Stripe's price is found: `tollhouse_<plan>_<month|year>_<currency>` by default
     stripe_price: str | None = None  # a fixed price id, where the file or environment names one
 
 
@@ -89,7 +89,9 @@ class PlanVersion(msgspec.Struct, frozen=True):
 
     def allows(self, meter: Meter) -> bool:
         """Whether the plan names this meter at all (rule 10: what it does not name is refused)."""
-        return meter.name in self.limits or (meter.kind == "credits" and any(g.meter == meter.name for g in self.grants))
+        return meter.name in self.limits or (
+            meter.kind == "credits" and any(g.meter == meter.name for g in self.grants)
+        )
 
 
 class Product(msgspec.Struct, frozen=True):
