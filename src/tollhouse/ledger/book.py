@@ -19,7 +19,7 @@ from tollhouse.ledger import queries
 from tollhouse.ledger.granting import Change
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, Entry, Lot, LotFacts, Move, State
 from tollhouse.ledger.turning import advance
-from tollhouse.store import Row, Tx, cell_of
+from tollhouse.store import Row, Tx, Value, cell_of
 
 AHEAD_MS = 5_000
 """A `decided_at` that lies further ahead than this is a clock that cannot be believed (rule 6)."""
@@ -83,7 +83,7 @@ class Book:
         if not self.entries:
             return
         document = state_document(self.state)
-        at = {"cell": self.cell, "customer": self.customer}
+        at: dict[str, Value] = {"cell": self.cell, "customer": self.customer}
         if self.version is None:
             await tx.execute(queries.INSERT_ACCOUNT, **at, state=document, next_due=self.state.next_due)
         else:

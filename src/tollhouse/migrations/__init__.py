@@ -1,1 +1,12 @@
-"""The schema's history, for both databases."""
+"""Every version of the schema. Imports each room's tables, so that the one metadata is whole."""
+
+from importlib import import_module
+
+from tollhouse.store import metadata
+
+ROOMS_WITH_TABLES = ("store", "catalog", "identity", "ledger", "admission", "customers", "billing")
+
+for room in ROOMS_WITH_TABLES:
+    import_module(f"tollhouse.{room}.tables")
+
+__all__ = ["metadata"]

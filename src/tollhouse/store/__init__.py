@@ -1,7 +1,7 @@
 """Engines, transactions, cells, inbox and outbox. Holds no other room's tables."""
 
 from tollhouse.store.cells import CELLS, cell_of
-from tollhouse.store.engine import Row, Store, Tx
+from tollhouse.store.engine import Row, Store, Tx, Value
 from tollhouse.store.errors import ConnectionLost, Duplicate, LockedByAnother, StoreFailure
 from tollhouse.store.opening import open_store
 from tollhouse.store.sql import Sql
@@ -17,6 +17,7 @@ __all__ = [
     "Store",
     "StoreFailure",
     "Tx",
+    "Value",
     "cell_of",
     "metadata",
     "open_store",
