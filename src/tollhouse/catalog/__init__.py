@@ -1,5 +1,6 @@
 """What is sold and what limits it: meters, actions, plans and their versions, prices. Checked once, immutable."""
 
+from tollhouse.catalog.actions import publish, refresh
 from tollhouse.catalog.load import Configuration, load_catalog, load_configuration
 from tollhouse.catalog.model import (
     Action,
@@ -32,4 +33,6 @@ __all__ = [
     "Tool",
     "load_catalog",
     "load_configuration",
+    "publish",
+    "refresh",
 ]

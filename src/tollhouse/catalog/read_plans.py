@@ -49,8 +49,8 @@ def _check_whole(table: Table, plan: PlanVersion, free: bool) -> None:
     if free and table.values.get("prices"):
         table.problem("prices", "prices on the free plan", "no prices", "take them out, or write free = false")
     if not free and not table.values.get("prices") and not plan.contact_only:
-        price = '{ amount = 900, currency = "usd", every = "month" }'
-        fix = f"write prices = [ {price} ], or free = true, or contact_only = true"
+        example = '{ amount = 900, currency = "usd", every = "month" }'
+        fix = f"write prices = [ {example} ], or free = true, or contact_only = true"
         table.problem("prices" if "prices" in table.values else None, "no price", "a price", fix)
     seen: set[tuple[str, str]] = set()
     for price in plan.prices:
