@@ -1,0 +1,169 @@
+"""What came from outside, kept before it is understood. The row is the job: nothing is queued anywhere else.
+
+    receive -> pending -> claim -> done | retry (pending again, later) | park (waits for staff)
+
+A claim takes every pending event of one subject (one Stripe customer), so that one look at the outside answers them
+all. It lasts for a lease; whoever comes after a lapsed lease may take the rows again. Effects have a fence of their own.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tollhouse.kernel.clock import HOUR, SECOND
+from tollhouse.store.engine import Row, Tx
+from tollhouse.store.sql import Sql
+
+MOST_ATTEMPTS = 12
+FIRST_PAUSE_MS = 5 * SECOND
+LONGEST_PAUSE_MS = HOUR
+LONGEST_ERROR = 2_000
+_SUBJECTS_TRIED = 8
+
+_FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error"
+
+_INSERT = Sql(
+    "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
+    " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing"
+)
+_SUBJECTS = Sql(
+    "select source, subject, due_at from inbox waiting where status = 'pending' and due_at <= :now"
+    " and (claimed_until is null or claimed_until <= :now)"
+    " and not exists (select 1 from inbox taken where taken.source = waiting.source and taken.subject = waiting.subject"
+    " and taken.status = 'pending' and taken.claimed_until > :now)"
+    " order by due_at limit :most"
+)
+_LOCK_SUBJECT = Sql(
+    f"select {_FIELDS} from inbox where source = :source and subject = :subject and status = 'pending'"
+    " and (claimed_until is null or claimed_until <= :now) order by received_at, id limit :most"
+    " [[for update skip locked]]"
+)
+_CLAIM = Sql("update inbox set claim = :claim, claimed_until = :until where source = :source and id = :id")
+_DONE = Sql(
+    "update inbox set status = 'done', done_at = :now, error = :note, claim = null, claimed_until = null"
+    " where source = :source and id = :id and claim = :claim and status = 'pending'"
+)
+_RETRY = Sql(
+    "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null"
+    " where source = :source and id = :id and claim = :claim and status = 'pending'"
+)
+_PARK = Sql(
+    "update inbox set status = 'parked', attempts = :attempts, error = :error, claim = null, claimed_until = null"
+    " where source = :source and id = :id and claim = :claim and status = 'pending'"
+)
+_REPLAY = Sql(
+    "update inbox set status = 'pending', attempts = 0, due_at = :now, done_at = null, claim = null,"
+    " claimed_until = null"
+    " where source = :source and id = :id and status <> 'pending'"
+)
+_READ = Sql(f"select {_FIELDS} from inbox where source = :source and id = :id")
+_LIST = Sql(
+    f"select {_FIELDS} from inbox where source = :source and status = :status and received_at < :before"
+    " order by received_at desc, id desc limit :most"
+)
+_COUNT = Sql("select status, count(*) as number from inbox where source = :source group by status")
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One row of the inbox. `status` is pending, done or parked; times are ms since 1970."""
+
+    source: str
+    id: str
+    type: str
+    subject: str
+    payload: str
+    received_at: int
+    status: str
+    attempts: int
+    due_at: int
+    done_at: int | None = None
+    error: str | None = None
+
+
+def pause_ms(attempts: int) -> int:
+    """How long to wait after so many failures: 5 s, doubled each time, at most an hour."""
+    return int(min(FIRST_PAUSE_MS * 2 ** max(0, attempts - 1), LONGEST_PAUSE_MS))
+
+
+async def receive(tx: Tx, source: str, id: str, type: str, subject: str, payload: str, now: int) -> bool:
+    """Keep what came, once per (source, id). False when it was there already."""
+    return await tx.execute(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now) > 0
+
+
+async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 500) -> list[Event]:
+    """Take the pending events of the subject that has waited longest, oldest first; empty when nothing is due.
+
+    Events of that subject which wait for a later try come along: looking again answers them too.
+    """
+    for subject in await tx.fetch(_SUBJECTS, now=now, most=_SUBJECTS_TRIED):
+        rows = await tx.fetch(_LOCK_SUBJECT, source=subject["source"], subject=subject["subject"], now=now, most=most)
+        if rows:
+            await tx.execute_many(
+                _CLAIM,
+                [{"source": r["source"], "id": r["id"], "claim": claim_id, "until": now + lease_ms} for r in rows],
+            )
+            return [_event(row) for row in rows]
+    return []
+
+
+async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: str | None = None) -> int:
+    """They are handled; `note` says so where there was nothing to do. The number still held by this claim."""
+    count = 0
+    for event in events:
+        count += await tx.execute(_DONE, source=event.source, id=event.id, claim=claim_id, now=now, note=note)
+    return count
+
+
+async def retry(tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: int, error: str) -> None:
+    """Give it back, to be tried again at `due_at`."""
+    await tx.execute(
+        _RETRY,
+        source=event.source,
+        id=event.id,
+        claim=claim_id,
+        attempts=attempts,
+        due_at=due_at,
+        error=error[:LONGEST_ERROR],
+    )
+
+
+async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str) -> bool:
+    """Set it aside for staff, with the reason. False when the claim was lost."""
+    parked = await tx.execute(
+        _PARK,
+        source=event.source,
+        id=event.id,
+        claim=claim_id,
+        attempts=attempts,
+        error=error[:LONGEST_ERROR],
+    )
+    return parked > 0
+
+
+async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
+    """Let a parked or finished event be handled again. False when there is none, or it is pending anyway."""
+    return await tx.execute(_REPLAY, source=source, id=id, now=now) > 0
+
+
+async def read(tx: Tx, source: str, id: str) -> Event | None:
+    """One event, or None."""
+    row = await tx.fetch_one(_READ, source=source, id=id)
+    return _event(row) if row is not None else None
+
+
+async def list_events(tx: Tx, source: str, status: str, before: int | None = None, most: int = 100) -> list[Event]:
+    """The newest first, those received before `before` (ms)."""
+    rows = await tx.fetch(_LIST, source=source, status=status, before=before or 1 << 60, most=most)
+    return [_event(row) for row in rows]
+
+
+async def count(tx: Tx, source: str) -> dict[str, int]:
+    """How many events there are by status; a status without any is missing."""
+    return {row["status"]: row["number"] for row in await tx.fetch(_COUNT, source=source)}
+
+
+def _event(row: Row) -> Event:
+    return Event(
+        row["source"], row["id"], row["type"], row["subject"], row["payload"], row["received_at"], row["status"],
+        row["attempts"], row["due_at"], row["done_at"], row["error"],
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""What must go out: facts, written in the transaction that made them true, delivered at least once.
+
+await outbox.put(tx, MailRequested(…), now=now)      beside the change itself
+worker: claim -> deliver -> done | retry | park
+"""
+
+import msgspec
+
+from tollhouse.kernel.facts import Fact
+from tollhouse.kernel.ids import new_id
+from tollhouse.store.engine import Row, Tx
+from tollhouse.store.sql import Sql
+
+LONGEST_ERROR = 2_000
+
+_FIELDS = "id, fact, customer, payload, created_at, attempts, due_at, done_at, parked_at, error"
+_WAITING = "done_at is null and parked_at is null"
+
+_INSERT = Sql(
+    "insert into outbox (id, fact, customer, payload, created_at, attempts, due_at)"
+    " values (:id, :fact, :customer, :payload, :now, 0, :now)"
+)
+_LOCK_DUE = Sql(
+    f"select {_FIELDS} from outbox where {_WAITING} and due_at <= :now"
+    " and (claimed_until is null or claimed_until <= :now) order by due_at, id limit :most [[for update skip locked]]"
+)
+_CLAIM = Sql("update outbox set claim = :claim, claimed_until = :until where id = :id")
+_DONE = Sql(
+    "update outbox set done_at = :now, error = null, claim = null, claimed_until = null"
+    f" where id = :id and claim = :claim and {_WAITING}"
+)
+_RETRY = Sql(
+    "update outbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null"
+    f" where id = :id and claim = :claim and {_WAITING}"
+)
+_PARK = Sql(
+    "update outbox set parked_at = :now, attempts = :attempts, error = :error, claim = null, claimed_until = null"
+    f" where id = :id and claim = :claim and {_WAITING}"
+)
+_REPLAY = Sql(
+    "update outbox set parked_at = null, done_at = null, attempts = 0, due_at = :now, claim = null,"
+    " claimed_until = null"
+    " where id = :id and (parked_at is not null or done_at is not null)"
+)
+_REPLAY_PARKED = Sql(
+    "update outbox set parked_at = null, attempts = 0, due_at = :now, claim = null, claimed_until = null"
+    " where parked_at is not null and fact = :fact"
+)
+_LIST_PARKED = Sql(
+    f"select {_FIELDS} from outbox where parked_at is not null order by parked_at desc, id desc limit :most"
+)
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One row of the outbox; `payload` is the fact's JSON, with its tag in `fact`. Times are ms since 1970."""
+
+    id: str
+    fact: str
+    customer: str | None
+    payload: str
+    created_at: int
+    attempts: int
+    due_at: int
+    done_at: int | None = None
+    parked_at: int | None = None
+    error: str | None = None
+
+
+async def put(tx: Tx, fact: Fact, *, customer: str | None = None, now: int) -> str:
+    """Write a fact, to be delivered after this transaction commits. Returns its id (`evt_…`)."""
+    identifier = new_id("evt")
+    tag = str(fact.__struct_config__.tag)
+    payload = msgspec.json.encode(fact).decode()
+    await tx.execute(_INSERT, id=identifier, fact=tag, customer=customer, payload=payload, now=now)
+    return identifier
+
+
+async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 20) -> list[Outgoing]:
+    """Take facts that are due, oldest first; those of a lapsed lease again."""
+    rows = await tx.fetch(_LOCK_DUE, now=now, most=most)
+    if rows:
+        await tx.execute_many(_CLAIM, [{"id": r["id"], "claim": claim_id, "until": now + lease_ms} for r in rows])
+    return [_outgoing(row) for row in rows]
+
+
+async def done(tx: Tx, item: Outgoing, claim_id: str, now: int) -> bool:
+    """It was delivered. False when the claim was lost meanwhile."""
+    return await tx.execute(_DONE, id=item.id, claim=claim_id, now=now) > 0
+
+
+async def retry(tx: Tx, item: Outgoing, claim_id: str, *, attempts: int, due_at: int, error: str) -> None:
+    """Give it back, to be tried again at `due_at`."""
+    await tx.execute(_RETRY, id=item.id, claim=claim_id, attempts=attempts, due_at=due_at, error=error[:LONGEST_ERROR])
+
+
+async def park(tx: Tx, item: Outgoing, claim_id: str, now: int, *, attempts: int, error: str) -> bool:
+    """Set it aside for staff, with the reason. False when the claim was lost."""
+    parked = await tx.execute(
+        _PARK, id=item.id, claim=claim_id, now=now, attempts=attempts, error=error[:LONGEST_ERROR]
+    )
+    return parked > 0
+
+
+async def replay(tx: Tx, id: str, now: int) -> bool:
+    """Deliver a parked or finished fact again. False when there is none, or it is waiting anyway."""
+    return await tx.execute(_REPLAY, id=id, now=now) > 0
+
+
+async def replay_parked(tx: Tx, fact: str, now: int) -> int:
+    """Deliver every parked fact of this kind (once what was missing is there). How many."""
+    return await tx.execute(_REPLAY_PARKED, fact=fact, now=now)
+
+
+async def list_parked(tx: Tx, most: int = 100) -> list[Outgoing]:
+    """What waits for staff, the newest first."""
+    return [_outgoing(row) for row in await tx.fetch(_LIST_PARKED, most=most)]
+
+
+def _outgoing(row: Row) -> Outgoing:
+    return Outgoing(
+        row["id"], row["fact"], row["customer"], row["payload"], row["created_at"],
+        row["attempts"], row["due_at"], row["done_at"], row["parked_at"], row["error"],
+    )  # fmt: skip
