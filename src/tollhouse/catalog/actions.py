@@ -53,6 +53,18 @@ async def refresh(tx: Tx, catalog: Catalog) -> Catalog:
     return msgspec.structs.replace(catalog, versions=versions, meters=catalog.meters | retired)
 
 
+async def next_versions(tx: Tx, catalog: Catalog) -> dict[str, tuple[int, bool]]:
+    """The number that publishing would give each plan, and whether that version is new. Writes nothing."""
+    stored = await _stored_versions(tx)
+    numbers = {}
+    for name, plan in catalog.plans.items():
+        digest = content_hash(plan)
+        same = [other.version for other, other_digest in stored if other.plan == name and other_digest == digest]
+        highest = max((other.version for other, _ in stored if other.plan == name), default=0)
+        numbers[name] = (same[0], False) if same else (highest + 1, True)
+    return numbers
+
+
 async def _stored_meters(tx: Tx) -> dict[str, Meter]:
     return {str(row["name"]): decode_meter(str(row["content"])) for row in await tx.fetch(ALL_METERS)}
 

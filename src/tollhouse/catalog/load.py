@@ -39,6 +39,16 @@ def load_configuration(
     return Configuration(settings, catalog, tuple(problem for problem in found if problem.severity == "warning"))
 
 
+def problems_of(
+    path: Path, environ: Mapping[str, str], *, purpose: Purpose = "serve", dotenv: Path | None = None
+) -> list[Problem]:
+    """Every problem and warning of the file and the environment. Raises ConfigurationProblems for an unreadable file."""
+    document = read_document(path)
+    problems: list[Problem] = []
+    settings = read_settings(document, environ, problems, purpose=purpose, dotenv=dotenv)
+    return in_order([*problems, *read_catalog(document, settings.stripe.prices)[1]])
+
+
 def load_catalog(path: Path, price_ids: Mapping[str, str] | None = None) -> Catalog:
     """The catalogue of the file, every plan at version 1. `price_ids` are `settings.stripe.prices`.
 
