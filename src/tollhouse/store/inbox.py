@@ -3,7 +3,7 @@
     receive -> pending -> claim -> done | retry (pending again, later) | park (waits for staff)
 
 A claim takes every pending event of one subject (one Stripe customer), so that one look at the outside answers them
-all. It lasts for a lease; whoever comes after a lapsed lease may take the rows again. Effects have a fence of their own.
+all. It lasts for a lease; whoever comes after a lapsed one may take the rows again. Effects have a fence of their own.
 """
 
 from collections.abc import Iterable
