@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import asyncpg
 import pytest
 
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, alive
+from tests.support.tree import ROOT
+
+OWNER = """
+import signal
+from tests.support.postgres import running_postgres
+
+with running_postgres() as server:
+    print(server.directory, flush=True)
+    signal.pause()
+"""
 
 
 async def test_a_killed_server_comes_back_with_what_was_committed(killable_postgres: PostgresServer) -> None:
@@ -39,3 +55,20 @@ async def test_a_database_made_from_a_template_holds_its_tables(killable_postgre
     killable_postgres.drop_database(copy)
     with pytest.raises(asyncpg.InvalidCatalogNameError):
         await asyncpg.connect(copy)
+
+
+def test_a_server_does_not_outlive_a_killed_owner() -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    directory = Path(owner.stdout.readline().strip())
+    server = int((directory / "data" / "postmaster.pid").read_text().split()[0])
+    assert alive(server)
+
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+
+    deadline = time.monotonic() + 20
+    while directory.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not directory.exists()
+    assert not alive(server)

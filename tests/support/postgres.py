@@ -130,7 +130,7 @@ class PostgresServer(Postgres):
         self._process.wait(START_TIMEOUT_SECONDS)
         self._process = None
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while any(_alive(pid) for pid in backends) and time.monotonic() < deadline:
+        while any(alive(pid) for pid in backends) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def restart(self) -> None:
@@ -243,6 +243,14 @@ def free_port() -> int:
         return port
 
 
+def alive(pid: int) -> bool:
+    """Whether the process runs; a dead one whose parent has not noticed does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def _unprivileged_owner() -> pwd.struct_passwd | None:
     """Whom to run the server as, since PostgreSQL refuses root; None when we are not root."""
     if os.geteuid() != 0:
@@ -265,10 +273,3 @@ def _children(pid: int) -> list[int]:
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
                 found.append(int(stat.parent.name))
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
