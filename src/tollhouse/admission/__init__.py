@@ -1,1 +1,1 @@
-"""Lanes that decide in memory and save by compare-and-set; holds and leases."""
+"""The decision: lanes that batch, save and replay; holds, leases, refunds; tools' sessions; refusals counted."""

@@ -9,7 +9,13 @@ from tollhouse.kernel.errors import InvalidRequest, NotFound, Refused
 from tollhouse.kernel.money import Money
 from tollhouse.ledger import granting, queries
 from tollhouse.ledger.book import (
-    Book, encode, entry_from, first_answer, keep_answer, open_book, plan_of,
+    Book,
+    encode,
+    entry_from,
+    first_answer,
+    keep_answer,
+    open_book,
+    plan_of,
 )  # fmt: skip
 from tollhouse.ledger.model import Entry, Shortage, Standing
 from tollhouse.ledger.rules import standing_shortage, take
@@ -94,7 +100,9 @@ async def grant_paid_period(
     credits = sum(grant.amount for grant in plan.grants)
     note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
     for grant in plan.grants:
-        book.apply(granting.grant_plan_lot(book.state, customer, grant, period, book.now, action, note), paid, action)
+        book.apply(
+            granting.grant_plan_lot(book.state, catalog, customer, grant, period, book.now, action, note), paid, action
+        )
     if not plan.grants:
         state, entry = record(book.state, "plan", action, book.now, (), metadata=note)
         book.add(state, [entry])

@@ -138,7 +138,14 @@ async def open_book(tx: Tx, catalog: Catalog, customer: str, now: int) -> Book:
     """Lock a customer's account and bring it to `now`. Raises NotFound, or Unavailable when clocks disagree."""
     row = await tx.fetch_one(queries.LOCK_ACCOUNT, cell=cell_of(customer), customer=customer)
     if row is None:
-        raise NotFound(f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers")
+        raise NotFound(
+            f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers"
+        )
+    return book_of(customer, row, catalog, now)
+
+
+def book_of(customer: str, row: Row, catalog: Catalog, now: int) -> Book:
+    """The book of an account whose row was locked by the caller, brought to `now`."""
     state = decode_state(row["state"])
     at = time_of(state, now)
     book = Book(customer, row["version"], state, at)
@@ -150,7 +157,9 @@ async def read_state(tx: Tx, catalog: Catalog, customer: str, now: int) -> State
     """A customer's state as it stands at `now`, without writing. Raises NotFound."""
     row = await tx.fetch_one(queries.READ_ACCOUNT, cell=cell_of(customer), customer=customer)
     if row is None:
-        raise NotFound(f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers")
+        raise NotFound(
+            f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers"
+        )
     state = decode_state(row["state"])
     return advance(state, catalog, max(now, state.decided_at))[0]
 
@@ -168,9 +177,7 @@ async def first_answer(tx: Tx, customer: str, operation: str, key: str, fingerpr
     return answer
 
 
-async def keep_answer(
-    tx: Tx, book: Book, operation: str, key: str, fingerprint: bytes, answer: str
-) -> None:
+async def keep_answer(tx: Tx, book: Book, operation: str, key: str, fingerprint: bytes, answer: str) -> None:
     """Remember the answer of this key for its retries."""
     await tx.execute(
         queries.INSERT_KEY, cell=book.cell, customer=book.customer, operation=operation, key=key,
@@ -185,6 +192,13 @@ async def lot_facts(tx: Tx, customer: str, lots: Iterable[str]) -> dict[str, Lot
         row = await tx.fetch_one(queries.READ_LOT, cell=cell_of(customer), customer=customer, id=lot)
         if row is not None:
             facts[lot] = LotFacts(
-                row["id"], row["meter"], row["amount"], row["source"], row["expires_at"], row["since"], row["until"], row["ended_at"]
+                row["id"],
+                row["meter"],
+                row["amount"],
+                row["source"],
+                row["expires_at"],
+                row["since"],
+                row["until"],
+                row["ended_at"],
             )
     return facts

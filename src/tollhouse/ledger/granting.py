@@ -11,9 +11,9 @@ from tollhouse.kernel.errors import Conflict, InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import MOST_LOTS, Entry, Lot, LotSource, Move, Quota, Standing, State
+from tollhouse.ledger.model import LARGEST_LOTS_BYTES, MOST_LOTS, Entry, Lot, LotSource, Move, Quota, Standing, State
 from tollhouse.ledger.rules import in_spending_order
-from tollhouse.ledger.turning import keep_until_paid_end, record, with_meters_of
+from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
 
 class NewLot(msgspec.Struct, frozen=True):
@@ -50,55 +50,77 @@ def open_state(customer: str, plan: PlanVersion, catalog: Catalog, now: int, ver
     made: list[tuple[Lot, str]] = []
     for grant in plan.grants:
         locked = grant.verified_only and not verified
-        change = add_lot(state, customer, NewLot(grant.meter, grant.amount, "plan", locked=locked), now, "sign_up_grant")
+        change = add_lot(
+            state, customer, NewLot(grant.meter, grant.amount, "plan", locked=locked), now, "sign_up_grant"
+        )
         state = change.state
         entries += change.entries
         made += change.made
     return Change(state, tuple(entries), tuple(made))
 
 
-def add_lot(
-    state: State, customer: str, new: NewLot, now: int, action: str, metadata: str | None = None
-) -> Change:
+def add_lot(state: State, customer: str, new: NewLot, now: int, action: str, metadata: str | None = None) -> Change:
     """One more lot. Raises Conflict at the 65th live lot, InvalidRequest for an amount out of range or an expiry in the past."""
     if not 0 < new.amount <= LARGEST:
         raise InvalidRequest("a grant must be more than 0 and below 2^53", fix="send a positive amount")
     if new.expires_at is not None and new.expires_at <= now:
         raise InvalidRequest("the grant would already be expired", fix="send an expires_at in the future, or none")
     lots = state.lots.get(new.meter, ())
-    if sum(len(kept) for kept in state.lots.values()) >= MOST_LOTS:
-        raise Conflict(
-            f"the customer has {MOST_LOTS} live lots already",
-            code="too_many_lots",
-            fix="grant fewer, larger amounts; spent and expired lots make room again",
-        )
     if sum(lot.amount for lot in lots) + new.amount > LARGEST:
         raise InvalidRequest("the balance would pass 2^53", fix="grant less")
     lot = Lot(
-        entry_id("lot", customer, state.seq + 1), new.amount, 0, new.source, new.expires_at, new.since, new.until, new.locked
+        entry_id("lot", customer, state.seq + 1),
+        new.amount,
+        0,
+        new.source,
+        new.expires_at,
+        new.since,
+        new.until,
+        new.locked,
     )
     after = replace(state, lots={**state.lots, new.meter: in_spending_order((*lots, lot))})
+    check_room(after)
     after, entry = record(after, "grant", action, now, ((new.meter, lot.id, new.amount),), metadata=metadata)
     return Change(after, (entry,), ((lot, new.meter),))
 
 
+def check_room(state: State) -> None:
+    """Raises Conflict when the live lots are too many for one account, or would not fit its document when spent."""
+    live = sum(len(lots) for lots in state.lots.values())
+    spent = {meter: [replace(lot, used=lot.amount) for lot in lots] for meter, lots in state.lots.items()}
+    if live > MOST_LOTS or len(msgspec.json.encode(spent)) > LARGEST_LOTS_BYTES:
+        raise Conflict(
+            f"the customer has {live - 1} live lots already, as many as one account can hold",
+            code="too_many_lots",
+            fix="grant fewer, larger amounts; spent and expired lots make room again",
+        )
+
+
 def grant_plan_lot(
-    state: State, customer: str, grant: Grant, period: tuple[int, int], now: int, action: str, metadata: str | None
+    state: State,
+    catalog: Catalog,
+    customer: str,
+    grant: Grant,
+    period: tuple[int, int],
+    now: int,
+    action: str,
+    metadata: str | None,
 ) -> Change:
     """The lot of a paid period. `replace` ends the plan's older lots and leaves what was bought or given apart.
 
     A period older than the one that the plan's lot already covers (an invoice that came late) adds nothing: its lot
-    has been replaced before it came.
+    has been replaced before it came. Once the subscription is over, the lot lasts to the end of its period at most.
     """
     start, end = period
     lots = state.lots.get(grant.meter, ())
+    over = state.plan == catalog.free_plan
+    newest = max((lot.since for lot in lots if lot.source == "plan"), default=-1)
+    if (grant.mode == "replace" and newest > start) or (over and end <= now):
+        after, entry = record(state, "grant", f"{action}_superseded", now, (), metadata=metadata)
+        return Change(after, (entry,))
     ended: list[str] = []
     moves: list[Move] = []
     if grant.mode == "replace":
-        newest = max((lot.since for lot in lots if lot.source == "plan"), default=-1)
-        if newest > start:
-            after, entry = record(state, "grant", f"{action}_superseded", now, (), metadata=metadata)
-            return Change(after, (entry,))
         for lot in lots:
             if lot.source == "plan":
                 ended.append(lot.id)
@@ -106,7 +128,8 @@ def grant_plan_lot(
                     moves.append((grant.meter, lot.id, -lot.remaining))
         lots = tuple(lot for lot in lots if lot.source != "plan")
         state = replace(state, lots={**state.lots, grant.meter: lots})
-    change = add_lot(state, customer, NewLot(grant.meter, grant.amount, "plan", None, start, end), now, action, metadata)
+    new = NewLot(grant.meter, grant.amount, "plan", end if over else None, start, end)
+    change = add_lot(state, customer, new, now, action, metadata)
     entry = replace(change.entries[0], moves=(*moves, *change.entries[0].moves))
     return Change(change.state, (entry,), change.made, tuple(ended))
 
@@ -124,9 +147,17 @@ def set_plan(
     """What the subscription says: plan, anchor of its periods, known end, standing. No entry when nothing changes.
 
     A quota's period is opened when the new anchor says that a later one has begun, and never closed or lowered (rule 8).
+    An end that has passed means the free plan, so that time and a late notice of the end come to the same.
     """
+    if ends_at is not None and ends_at <= now:
+        plan, ends_at = catalog.plans[catalog.free_plan], None
     after = replace(
-        state, plan=plan.plan, plan_version=plan.version, ends_at=ends_at, standing=standing, anchor=anchor or state.anchor
+        state,
+        plan=plan.plan,
+        plan_version=plan.version,
+        ends_at=ends_at,
+        standing=standing,
+        anchor=anchor or state.anchor,
     )
     moves: list[Move] = []
     quotas: dict[str, Quota] = {}
@@ -141,8 +172,8 @@ def set_plan(
                 quota = replace(quota, end=end)
         quotas[name] = quota
     after = with_meters_of(replace(after, quotas=quotas), catalog, now)
-    if plan.plan == catalog.free_plan and state.plan != catalog.free_plan:
-        after = keep_until_paid_end(after, now)
+    if plan.plan != state.plan:
+        after = keep_until_paid_end(after, now) if plan.plan == catalog.free_plan else keep_while_subscribed(after)
     if after == state:
         return Change(state, ())
     after, entry = record(after, "plan", _plan_action(state, after, catalog), now, tuple(moves), metadata=metadata)

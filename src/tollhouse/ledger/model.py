@@ -23,6 +23,7 @@ Move = tuple[str, str, int]
 
 MOST_LOTS = 64
 LARGEST_STATE_BYTES = 8_192
+LARGEST_LOTS_BYTES = 6_656  # of them for lots, counted as if wholly used: an admission never makes a document too large
 SIXTHS = 7  # the current sixth of a rate's window and the six before it
 
 
@@ -34,7 +35,9 @@ class Lot(msgspec.Struct, frozen=True, omit_defaults=True):
     used: int
     source: LotSource
     expires_at: int | None = None
-    since: int = 0  # start of the paid period, for a plan's lot: a later period's lot replaces it, never an earlier one's
+    since: int = (
+        0  # start of the paid period, for a plan's lot: a later period's lot replaces it, never an earlier one's
+    )
     until: int | None = None  # end of the paid period: how long it stays when the subscription ends
     locked: bool = False  # not spendable until the e-mail address is verified
 

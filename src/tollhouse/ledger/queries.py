@@ -29,7 +29,9 @@ INSERT_LOT = Sql(
     "insert into lot (cell, customer, id, meter, amount, source, granted_at, expires_at, since, until, paid_minor, currency, reason)"
     " values (:cell, :customer, :id, :meter, :amount, :source, :granted_at, :expires_at, :since, :until, :paid_minor, :currency, :reason)"
 )
-END_LOT = Sql("update lot set ended_at = :ended_at where cell = :cell and customer = :customer and id = :id and ended_at is null")
+END_LOT = Sql(
+    "update lot set ended_at = :ended_at where cell = :cell and customer = :customer and id = :id and ended_at is null"
+)
 READ_LOT = Sql(
     "select id, meter, amount, source, expires_at, since, until, ended_at from lot"
     " where cell = :cell and customer = :customer and id = :id"

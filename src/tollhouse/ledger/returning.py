@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from tollhouse.catalog.model import Meter
-from tollhouse.kernel.errors import InvariantBroken
-from tollhouse.ledger.model import Lot, LotFacts, Move, State
+from tollhouse.kernel.errors import Conflict, InvariantBroken
+from tollhouse.ledger.model import MOST_LOTS, Lot, LotFacts, Move, State
 from tollhouse.ledger.rules import in_spending_order
 
 RETURNABLE = frozenset({"credits", "quota", "count"})
@@ -89,8 +89,19 @@ def _to_lot(state: State, meter: str, lot_id: str, part: int, facts: Mapping[str
     known = facts.get(lot_id)
     if known is None:
         raise InvariantBroken(f"the lot {lot_id} is unknown", fix="run `tollhouse verify`")
-    if known.ended_at is not None or (known.expires_at is not None and known.expires_at <= now):
+    # A plan's lot stays in the state as long as it counts, also when it is spent: this one was replaced or has expired.
+    if (
+        known.source == "plan"
+        or known.ended_at is not None
+        or (known.expires_at is not None and known.expires_at <= now)
+    ):
         return None
+    if sum(len(lots) for lots in state.lots.values()) >= MOST_LOTS:
+        raise Conflict(
+            f"the spent lot {lot_id} cannot come back: the customer has {MOST_LOTS} live lots",
+            code="too_many_lots",
+            fix="send it again later; spent and expired lots make room",
+        )
     lot = Lot(known.id, known.amount, known.amount - part, known.source, known.expires_at, known.since, known.until)
     return replace(state, lots={**state.lots, meter: in_spending_order((*kept, lot))})
 
@@ -99,7 +110,7 @@ def returned_by_meter(places: Mapping[tuple[str, str], int], meters: Mapping[str
     """All that can still come back, by meter: credits, quotas and counts (a request that was made stays made)."""
     total: dict[str, int] = {}
     for (meter, _place), amount in places.items():
-        if meters[meter].kind in RETURNABLE and amount:
+        if amount and meter in meters and meters[meter].kind in RETURNABLE:
             total[meter] = total.get(meter, 0) + amount
     return total
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tollhouse.catalog.model import Meter, PlanVersion
 from tollhouse.kernel.errors import InvariantBroken
+from tollhouse.kernel.periods import period_at
 from tollhouse.ledger.model import SIXTHS, Lot, Move, Quota, Shortage, State, Taken, Window
 
 NEVER = 1 << 62
@@ -24,7 +25,9 @@ def standing_shortage(state: State) -> Shortage | None:
     return None
 
 
-def take(state: State, plan: PlanVersion, meters: Mapping[str, Meter], cost: Mapping[str, int], now: int) -> Taken | Shortage:
+def take(
+    state: State, plan: PlanVersion, meters: Mapping[str, Meter], cost: Mapping[str, int], now: int
+) -> Taken | Shortage:
     """All of `cost` or none of it. `now` is at least `state.decided_at`; standing is asked by the caller.
 
     When several meters are short the answer names the one that waiting helps least.
@@ -40,7 +43,7 @@ def take(state: State, plan: PlanVersion, meters: Mapping[str, Meter], cost: Map
         if kind == "credits":
             short = _take_credits(state, name, amount, changes, moves)
         elif kind == "quota":
-            short = _take_quota(state, plan, name, amount, changes, moves)
+            short = _take_quota(state, plan, meter, amount, now, changes, moves)
         elif kind == "rate":
             short = _take_rate(state, plan, meter, amount, now, changes, moves)
         elif kind == "lease":
@@ -52,7 +55,42 @@ def take(state: State, plan: PlanVersion, meters: Mapping[str, Meter], cost: Map
     if shortages:
         return min(shortages, key=lambda short: _HARDEST_FIRST[meters[str(short.meter)].kind])
     changes["seq"] = state.seq + 1
-    return Taken(replace(state, **changes), tuple(moves))
+    after = replace(state, **changes)
+    if "next_due" in changes:
+        after = replace(after, next_due=next_due(after))
+    return Taken(after, tuple(moves))
+
+
+def take_up_to(
+    state: State, plan: PlanVersion, meters: Mapping[str, Meter], amounts: Mapping[str, int], now: int
+) -> tuple[State, tuple[Move, ...], dict[str, int]]:
+    """Debit as much of `amounts` as there is, down to zero: (state, moves, shortfall by meter). For settlements."""
+    possible: dict[str, int] = {}
+    shortfall: dict[str, int] = {}
+    for name, amount in amounts.items():
+        part = min(amount, _available(state, plan, meters[name]))
+        if part:
+            possible[name] = part
+        if part < amount:
+            shortfall[name] = amount - part
+    if not possible:
+        return state, (), shortfall
+    taken = take(state, plan, meters, possible, now)
+    if isinstance(taken, Shortage):
+        raise InvariantBroken(f"what was available could not be taken ({taken.code})", fix="run `tollhouse verify`")
+    return replace(taken.state, seq=state.seq), taken.moves, shortfall
+
+
+def _available(state: State, plan: PlanVersion, meter: Meter) -> int:
+    """What a settlement may still debit from a credits or quota meter; nothing from the other kinds."""
+    if not plan.allows(meter):
+        return 0
+    if meter.kind == "credits":
+        return sum(lot.remaining for lot in state.lots.get(meter.name, ()) if not lot.locked)
+    if meter.kind == "quota":
+        limit = plan.limits[meter.name]
+        return NEVER if limit is None else max(0, limit - state.quotas[meter.name].used)
+    return 0
 
 
 def _changed(state: State, changes: dict[str, object], field: str) -> dict[str, object]:
@@ -75,6 +113,8 @@ def _take_credits(
             left -= part
             moves.append((name, lot.id, -part))
             if lot.used + part == lot.amount and lot.source != "plan":
+                if lot.expires_at is not None:
+                    changes["next_due"] = None  # it may have been the next thing due: `take` asks anew
                 continue
             lot = replace(lot, used=lot.used + part)
         after.append(lot)
@@ -88,10 +128,14 @@ def _take_credits(
 
 
 def _take_quota(
-    state: State, plan: PlanVersion, name: str, amount: int, changes: dict[str, object], moves: list[Move]
+    state: State, plan: PlanVersion, meter: Meter, amount: int, now: int, changes: dict[str, object], moves: list[Move]
 ) -> Shortage | None:
+    name = meter.name
     limit = plan.limits[name]
-    quota = state.quotas[name]
+    quota = state.quotas.get(name)
+    if quota is None:  # a meter that became a quota after this account was opened
+        quota = Quota(0, *period_at(state.anchor, meter.period, now))
+        changes["next_due"] = None
     if limit is not None and quota.used + amount > limit:
         return Shortage("quota_exhausted", name, amount, max(0, limit - quota.used), quota.end)
     _changed(state, changes, "quotas")[name] = replace(quota, used=quota.used + amount)
@@ -139,13 +183,18 @@ def _take_count(
 
 
 def slide(window: Window | None, meter: Meter, now: int) -> Window:
-    """The window as it stands at `now`: sixths that have passed out of it are forgotten."""
+    """The window as it stands at `now`: sixths that have passed out of it are forgotten.
+
+    A bucket that lies ahead was counted before the catalogue made the window longer: it goes on as the present one.
+    """
     bucket = now * 6 // meter.window_ms
     if window is None:
         return Window(bucket, (0,) * SIXTHS)
     steps = bucket - window.bucket
-    if steps <= 0:
+    if steps == 0:
         return window
+    if steps < 0:
+        return Window(bucket, window.counts)
     return Window(bucket, ((0,) * min(steps, SIXTHS) + window.counts)[:SIXTHS])
 
 
@@ -163,7 +212,9 @@ def _rate_wait(window: Window, meter: Meter, amount: int, limit: int, now: int) 
 def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
     """Soonest-expiring first; among equals the plan's lot before what was bought or given, then the older."""
     return tuple(
-        sorted(lots, key=lambda lot: (NEVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", lot.id))
+        sorted(
+            lots, key=lambda lot: (NEVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", lot.id)
+        )
     )
 
 
@@ -186,11 +237,3 @@ def next_due(state: State) -> int | None:
     if state.ends_at is not None:
         moments.append(state.ends_at)
     return min(moments, default=None)
-
-
-def quota_of(state: State, name: str) -> Quota:
-    """The open period of a quota meter. Raises InvariantBroken when the account was never given one."""
-    quota = state.quotas.get(name)
-    if quota is None:
-        raise InvariantBroken(f"the account has no period for the meter {name!r}", fix="run `tollhouse verify`")
-    return quota

@@ -50,7 +50,8 @@ def _turn(state: State, catalog: Catalog, boundary: int) -> tuple[State, Entry]:
             if quota.used:
                 moves.append((name, str(quota.start), quota.used))
             unit = catalog.meters[name].period if name in catalog.meters else "month"
-            quotas[name] = Quota(0, *period_at(state.anchor, unit, boundary))
+            # It starts where the last one ended, also when the catalogue has meanwhile made the periods longer.
+            quotas[name] = Quota(0, boundary, period_at(state.anchor, unit, boundary)[1])
     return record(replace(state, quotas=quotas), "turn", "period_turned", boundary, tuple(moves))
 
 
@@ -71,6 +72,18 @@ def keep_until_paid_end(state: State, now: int) -> State:
                 if lot.source == "plan" and lot.until is not None and (lot.expires_at or NEVER) > lot.until
                 else lot
                 for lot in kept
+            )
+        )
+    return replace(state, lots=lots)
+
+
+def keep_while_subscribed(state: State) -> State:
+    """A subscription goes on: lots of its plan that were to expire with their paid period stay until they are replaced."""
+    lots: dict[str, tuple[Lot, ...]] = {}
+    for meter, kept in state.lots.items():
+        lots[meter] = in_spending_order(
+            tuple(
+                replace(lot, expires_at=None) if lot.source == "plan" and lot.until is not None else lot for lot in kept
             )
         )
     return replace(state, lots=lots)

@@ -79,16 +79,12 @@ def meter_view(state: State, plan: PlanVersion, meter: Meter, now: int) -> Meter
     limit = plan.limits.get(name, 0)
     if limit is None:
         return MeterView(None, unscale(used, decimals), None, resets)
-    return MeterView(
-        unscale(limit, decimals), unscale(used, decimals), unscale(max(0, limit - used), decimals), resets
-    )
+    return MeterView(unscale(limit, decimals), unscale(used, decimals), unscale(max(0, limit - used), decimals), resets)
 
 
 def all_meters(state: State, plan: PlanVersion, catalog: Catalog, now: int) -> dict[str, MeterView]:
     """Every meter that the plan names, in the catalogue's order."""
-    return {
-        name: meter_view(state, plan, meter, now) for name, meter in catalog.meters.items() if plan.allows(meter)
-    }
+    return {name: meter_view(state, plan, meter, now) for name, meter in catalog.meters.items() if plan.allows(meter)}
 
 
 def upgrade_for(catalog: Catalog, plan: PlanVersion, meter: Meter | None) -> Upgrade | None:

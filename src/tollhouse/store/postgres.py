@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from tollhouse.store.clock import DatabaseClock
-from tollhouse.store.engine import Row, Value
+from tollhouse.store.engine import Dialect, Row, Value
 from tollhouse.store.errors import ConnectionLost, Duplicate, LockedByAnother, StoreFailure
 from tollhouse.store.sql import Sql
 
@@ -21,13 +21,25 @@ APPLICATION_NAME = "tollhouse"
 def translate(error: BaseException) -> BaseException:
     """The store's own error for a driver's; what is a mistake in a statement or a value stays as it is."""
     if isinstance(error, asyncpg.UniqueViolationError):
-        return Duplicate(f"a row with this key exists already ({error.constraint_name})", constraint=error.constraint_name)
+        return Duplicate(
+            f"a row with this key exists already ({error.constraint_name})", constraint=error.constraint_name
+        )
     if isinstance(error, asyncpg.LockNotAvailableError):
         return LockedByAnother("a row is locked by somebody else", fix="try again in a moment")
-    if isinstance(error, (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)):
+    if isinstance(
+        error,
+        (
+            asyncpg.PostgresConnectionError,
+            asyncpg.AdminShutdownError,
+            asyncpg.CrashShutdownError,
+            asyncpg.CannotConnectNowError,
+        ),
+    ):
         return ConnectionLost(f"the database went away: {error}", fix="check that PostgreSQL runs and can be reached")
     if isinstance(error, (asyncpg.InterfaceError, ConnectionError, OSError, TimeoutError)):
-        return ConnectionLost(f"the database cannot be reached: {error}", fix="check that PostgreSQL runs and can be reached")
+        return ConnectionLost(
+            f"the database cannot be reached: {error}", fix="check that PostgreSQL runs and can be reached"
+        )
     passing = (
         asyncpg.DeadlockDetectedError,
         asyncpg.SerializationError,
@@ -36,14 +48,16 @@ def translate(error: BaseException) -> BaseException:
         asyncpg.OperatorInterventionError,
     )
     if isinstance(error, passing):
-        return StoreFailure(f"PostgreSQL could not do this now: {error}", fix="try again; if it stays, look at the database's log")
+        return StoreFailure(
+            f"PostgreSQL could not do this now: {error}", fix="try again; if it stays, look at the database's log"
+        )
     return error
 
 
 class PostgresTx:
     """Statements inside one transaction of one pooled connection."""
 
-    dialect = "postgresql"
+    dialect: Dialect = "postgresql"
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -68,7 +82,7 @@ class PostgresTx:
 class PostgresStore:
     """One PostgreSQL database, shared with any number of processes and hosts."""
 
-    dialect = "postgresql"
+    dialect: Dialect = "postgresql"
 
     def __init__(self, url: str, pool: Any) -> None:
         self.url = url
@@ -110,6 +124,18 @@ class PostgresStore:
 
     def reading(self) -> Any:
         return self._session(readonly=True)
+
+    async def connect_apart(self, settings: dict[str, str], timeout_seconds: float) -> Any:
+        """A connection outside the pool, for a lane. Raises ConnectionLost."""
+        try:
+            return await asyncpg.connect(
+                self.url,
+                timeout=timeout_seconds,
+                command_timeout=timeout_seconds,
+                server_settings={"application_name": APPLICATION_NAME, "timezone": "UTC", **settings},
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise translate(error) from error
 
     async def close(self) -> None:
         try:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from tollhouse.store.clock import DatabaseClock
-from tollhouse.store.engine import Row, Value
+from tollhouse.store.engine import Dialect, Row, Value
 from tollhouse.store.errors import Duplicate, LockedByAnother, StoreFailure
 from tollhouse.store.sql import Sql
 
@@ -36,14 +36,16 @@ def translate(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.OperationalError):
         if "locked" in str(error) or "busy" in str(error):
             return LockedByAnother("the database is being written by another process", fix="try again in a moment")
-        return StoreFailure(f"SQLite could not do this: {error}", fix="check the disk's free space and the file's rights")
+        return StoreFailure(
+            f"SQLite could not do this: {error}", fix="check the disk's free space and the file's rights"
+        )
     return error
 
 
 class SqliteTx:
     """Statements on one connection, each run in the thread that owns it."""
 
-    dialect = "sqlite"
+    dialect: Dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
         self._connection = connection
@@ -75,7 +77,7 @@ class SqliteTx:
 class SqliteStore:
     """One SQLite file. Writes of this process queue for its one writer thread; grouped work commits once."""
 
-    dialect = "sqlite"
+    dialect: Dialect = "sqlite"
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -141,6 +143,24 @@ class SqliteStore:
                 return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer_thread, whole))
             except sqlite3.Error as error:
                 raise translate(error) from error
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one reading transaction inside a reader's thread."""
+        connection, thread = reader = await self._readers.get()
+
+        def whole() -> T:
+            connection.execute("begin")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("rollback")
+
+        try:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, whole))
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        finally:
+            self._readers.put_nowait(reader)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SqliteTx]:

@@ -1,0 +1,144 @@
+"""Customers that stepped out of their lane: decided one by one under the row's lock, beside the batches.
+
+Reached when a row is locked by somebody else, when a customer was found stale twice, or when a hold or lease of it has
+lapsed. Slower than a batch, and never in another customer's way.
+"""
+
+import asyncio
+
+import structlog
+
+from tollhouse.admission import queries
+from tollhouse.admission.deciding import Decision, decide, replayed
+from tollhouse.admission.lanes import fail, key_reused, succeed, unknown_customer
+from tollhouse.admission.lapsing import lapse_due
+from tollhouse.admission.model import Ask, Outcome
+from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.errors import KeyReused, TollhouseError
+from tollhouse.ledger.book import Book, book_of, encode, first_answer, keep_answer
+from tollhouse.store import ConnectionLost, Store, StoreFailure, Tx, cell_of
+
+LOCKED_PAUSE_SECONDS = 0.02
+FAILURE_PAUSE_SECONDS = 0.1
+
+log = structlog.get_logger(__name__)
+
+Result = Outcome | TollhouseError
+
+
+class Aside:
+    """The customers being handled one by one, each by one task, their asks in the order of arrival."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._waiting: dict[str, dict[Ask, None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def holds(self, customer: str) -> bool:
+        """Whether this customer's asks belong here for now."""
+        return customer in self._waiting
+
+    def step(self, customer: str, asks: list[Ask]) -> None:
+        """Take these asks (again: an ask stands here once)."""
+        queue = self._waiting.get(customer)
+        if queue is not None:
+            queue.update(dict.fromkeys(asks))
+            return
+        self._waiting[customer] = dict.fromkeys(asks)
+        task = asyncio.get_running_loop().create_task(self._handle(customer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait until everyone here has an answer."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+    async def _handle(self, customer: str) -> None:
+        queue = self._waiting[customer]
+        try:
+            while queue:
+                asks = [ask for ask in queue if not ask.future.done()]
+                pause = 0.0
+                try:
+                    pause = 0.0 if await self._answer(customer, asks) else LOCKED_PAUSE_SECONDS
+                except StoreFailure as error:
+                    pause = FAILURE_PAUSE_SECONDS
+                    for ask in asks:
+                        ask.uncertain = ask.uncertain or isinstance(error, ConnectionLost)
+                self._give_up_late(asks)
+                for ask in [ask for ask in queue if ask.future.done()]:
+                    del queue[ask]
+                await asyncio.sleep(pause)
+        except Exception as error:
+            log.exception("aside.failed", customer=customer)
+            for ask in queue:
+                fail(ask, error)
+        finally:
+            del self._waiting[customer]
+
+    async def _answer(self, customer: str, asks: list[Ask]) -> bool:
+        """Decide them all in one transaction; False when the row is somebody else's at this moment."""
+        async with self._store.transaction() as tx:
+            row = await tx.fetch_one(queries.LOCK_ACCOUNT_OR_SKIP, cell=cell_of(customer), customer=customer)
+            if row is None:
+                there = await tx.fetch_one(queries.ACCOUNT_EXISTS, cell=cell_of(customer), customer=customer)
+                if there is not None:
+                    return False
+                results: list[Result] = [unknown_customer(customer)] * len(asks)
+            else:
+                book = book_of(customer, row, self._catalog, self._store.clock.now_ms())
+                await lapse_due(tx, self._catalog, book)
+                results = [await self._decide(tx, book, ask) for ask in asks]
+                await book.save(tx)
+        for ask, result in zip(asks, results, strict=True):
+            if isinstance(result, Outcome):
+                succeed(ask, result)
+            else:
+                fail(ask, result)
+        return True
+
+    async def _decide(self, tx: Tx, book: Book, ask: Ask) -> Result:
+        """One ask under the lock: its first answer if it had one, else a decision taken into the book."""
+        try:
+            first = await first_answer(tx, book.customer, ask.operation, ask.key, ask.fingerprint)
+        except KeyReused:
+            return key_reused(ask.key)
+        if first is not None:
+            return Outcome(first.encode() if ask.uncertain else replayed(first.encode()), True)
+        try:
+            decision = decide(book.state, self._catalog, ask, book.now)
+        except TollhouseError as error:
+            return error
+        if decision.shortage is not None:
+            return Outcome(decision.answer, False, decision.shortage.code)
+        book.add(decision.state, decision.entries)
+        await keep_answer(tx, book, ask.operation, ask.key, ask.fingerprint, decision.answer.decode())
+        await self._write_slots(tx, book, ask, decision)
+        return Outcome(decision.answer, True)
+
+    async def _write_slots(self, tx: Tx, book: Book, ask: Ask, decision: Decision) -> None:
+        last = decision.entries[-1]
+        if ask.terms is not None:
+            await tx.execute(
+                queries.INSERT_HOLD, cell=book.cell, customer=book.customer, seq=last.seq,
+                on_expiry=ask.terms.on_expiry, expires_at=last.at + ask.terms.ttl_ms,
+            )  # fmt: skip
+        if decision.lease is not None:
+            await tx.execute(
+                queries.INSERT_LEASE, cell=book.cell, customer=book.customer, seq=last.seq, action=ask.action,
+                slots=encode(decision.lease.slots).decode(), ttl_ms=decision.lease.ttl_ms, at=last.at,
+                expires_at=last.at + decision.lease.ttl_ms,
+            )  # fmt: skip
+
+    def _give_up_late(self, asks: list[Ask]) -> None:
+        now = asyncio.get_running_loop().time()
+        for ask in asks:
+            if now > ask.deadline:
+                fail(
+                    ask,
+                    StoreFailure(
+                        "the customer's account stayed locked by another process", fix="send it again with the same key"
+                    ),
+                )

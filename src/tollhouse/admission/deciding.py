@@ -1,0 +1,102 @@
+"""One admission, decided: pure, no I/O. Used by the lanes, one by one, and by `check`."""
+
+from functools import lru_cache
+
+import msgspec
+
+from tollhouse.admission.model import Answer, Ask, LeaseView
+from tollhouse.catalog.model import Catalog, Meter, PlanVersion
+from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.ids import entry_id
+from tollhouse.kernel.units import unscale
+from tollhouse.ledger.book import encode, plan_of, time_of
+from tollhouse.ledger.model import Entry, Shortage, State
+from tollhouse.ledger.rules import standing_shortage, sums, take
+from tollhouse.ledger.turning import advance
+from tollhouse.ledger.views import Amount, meter_view, reason_of
+
+PREFIX = {"admit": "adm", "hold": "hld"}
+_REPLAYED = (b'"replayed":false', b'"replayed":true')
+
+
+class LeaseRow(msgspec.Struct, frozen=True):
+    """A slot to be written beside its admission."""
+
+    slots: dict[str, int]
+    ttl_ms: int
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What came of one ask: the state after it, entries to write (the last is the admission's), the answer's JSON."""
+
+    state: State
+    entries: tuple[Entry, ...]
+    answer: bytes
+    shortage: Shortage | None = None
+    lease: LeaseRow | None = None
+
+
+def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
+    """May this customer do this now? Then debit it. Raises Unavailable when clocks disagree (rule 6)."""
+    at = time_of(state, now)
+    turned: list[Entry] = []
+    if state.next_due is not None and state.next_due <= at:
+        state, turned = advance(state, catalog, at)
+    plan = plan_of(catalog, state)
+    meters = catalog.meters
+    result = standing_shortage(state) or take(state, plan, meters, ask.cost, at)
+    if isinstance(result, Shortage):
+        return Decision(state, tuple(turned), _refusal(state, plan, catalog, ask, result, at), result)
+    after = result.state
+    remaining, used = sums(after)
+    kind = "admission" if ask.operation == "admit" else "hold"
+    entry = Entry(after.seq, kind, ask.action, at, result.moves, remaining, used, None, ask.metadata)  # type: ignore[arg-type]
+    lease = lease_of(ask, meters)
+    answer = Answer(
+        True,
+        entry_id(PREFIX[ask.operation], ask.customer, after.seq),
+        False,
+        _debits(catalog, ask),
+        None,
+        {name: meter_view(after, plan, meters[name], at) for name in ask.cost},
+        None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
+        None if ask.terms is None else rfc3339(at + ask.terms.ttl_ms),
+    )
+    return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease)
+
+
+def lease_of(ask: Ask, meters: dict[str, Meter]) -> LeaseRow | None:
+    """The slot that an admission holds; a hold keeps its slots itself until it ends."""
+    if ask.operation == "hold":
+        return None
+    slots = {name: amount for name, amount in ask.cost.items() if meters[name].kind == "lease"}
+    return LeaseRow(slots, min(meters[name].ttl_ms for name in slots)) if slots else None
+
+
+def heartbeat_seconds(ttl_ms: int) -> int:
+    """Three heartbeats fit into the time to live, so that one may be lost."""
+    return max(1, ttl_ms // 3000)
+
+
+def replayed(answer: bytes) -> bytes:
+    """The first answer again, told to be so; nothing else differs (rule 12)."""
+    return answer.replace(*_REPLAYED, 1)
+
+
+def _refusal(state: State, plan: PlanVersion, catalog: Catalog, ask: Ask, shortage: Shortage, at: int) -> bytes:
+    meters = {
+        name: meter_view(state, plan, catalog.meters[name], at)
+        for name in ask.cost
+        if plan.allows(catalog.meters[name])
+    }
+    answer = Answer(False, None, False, reason=reason_of(shortage, catalog, plan), meters=meters)
+    return encode(answer)
+
+
+def _debits(catalog: Catalog, ask: Ask) -> dict[str, Amount]:
+    return dict(_unscaled(tuple((name, amount, catalog.meters[name].decimals) for name, amount in ask.cost.items())))
+
+
+@lru_cache(maxsize=4_096)
+def _unscaled(cost: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, Amount], ...]:
+    return tuple((name, unscale(amount, decimals)) for name, amount, decimals in cost)

@@ -1,0 +1,80 @@
+"""The front of the room: hand in an ask, get the answer. One desk a process."""
+
+import asyncio
+import secrets
+
+import msgspec
+
+from tollhouse.admission.aside import Aside
+from tollhouse.admission.deciding import decide
+from tollhouse.admission.lanes import Lane
+from tollhouse.admission.lapsing import lapse_due
+from tollhouse.admission.model import Answer, Ask, HoldTerms, Operation, Outcome
+from tollhouse.admission.ports import open_port
+from tollhouse.admission.refusals import RefusalCounter
+from tollhouse.catalog.model import Catalog
+from tollhouse.ledger.book import open_book
+from tollhouse.store import cell_of
+from tollhouse.store.opening import AnyStore
+
+DEADLINE_SECONDS = 15.0
+
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+
+def own_key() -> str:
+    """A key for a request that came without one; clients' keys never begin with `~`."""
+    return "~" + secrets.token_hex(12)
+
+
+class Admission:
+    """May this customer do this now? Then debit and log it. `lanes` batchers share one bounded cache size."""
+
+    def __init__(self, store: AnyStore, catalog: Catalog, *, lanes: int, cache_size: int) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.refusals = RefusalCounter()
+        self._aside = Aside(store, catalog)
+        self._lanes = [
+            Lane(
+                open_port(store), catalog, store.clock, self._aside.step, self._aside.holds,
+                lambda ask, code, now: self.refusals.count(ask.customer, ask.action, code, now), max(512, cache_size // lanes),
+            )
+            for _ in range(lanes)
+        ]  # fmt: skip
+
+    def submit(
+        self, operation: Operation, customer: str, action: str, cost: dict[str, int], key: str | None,
+        fingerprint: bytes, metadata: str | None = None, terms: HoldTerms | None = None,
+    ) -> "asyncio.Future[Outcome]":  # fmt: skip
+        """Queue an admission or a hold; the future answers, or raises KeyReused, NotFound, Unavailable."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        ask = Ask(
+            customer, action, cost, operation, key or own_key(), fingerprint, loop.time() + DEADLINE_SECONDS, future,
+            metadata, terms,
+        )  # fmt: skip
+        self._lanes[cell_of(customer) % len(self._lanes)].put(ask)
+        return future
+
+    async def check(self, customer: str, action: str, cost: dict[str, int]) -> Answer:
+        """What `admit` would answer at this moment, without debit and without a key."""
+        now = self.store.clock.now_ms()
+        ask = Ask(customer, action, cost, "admit", "~check", b"", 0.0, asyncio.get_running_loop().create_future())
+        async with self.store.transaction() as tx:
+            book = await open_book(tx, self.catalog, customer, now)
+            await lapse_due(tx, self.catalog, book)
+            decision = decide(book.state, self.catalog, ask, book.now)
+        answer = _decode_answer(decision.answer)
+        return msgspec.structs.replace(answer, id=None, lease=None)
+
+    def forget(self, customer: str) -> None:
+        """This process has changed the account otherwise: decide on the row, not on the copy."""
+        self._lanes[cell_of(customer) % len(self._lanes)].forget(customer)
+
+    async def close(self) -> None:
+        """Drain: everyone who waits gets an answer, then counts are flushed and connections given back."""
+        for lane in self._lanes:
+            await lane.close()
+        await self._aside.close()
+        await self.refusals.flush(self.store)

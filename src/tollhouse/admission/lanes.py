@@ -1,0 +1,341 @@
+"""Lanes: decide in memory, save by compare-and-set, in batches.
+
+A lane takes what has queued while its last batch was saving (no timer, at most 256), decides on cached states, and saves
+with one statement. What was stale is loaded and decided again. A refusal is only given after one SELECT has read the
+customer's version and keys (rule 1). Customers that are locked, contended, or have a lapsed hold or lease step aside
+and are handled one by one (`aside.py`), so that they never hold up a batch.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from tollhouse.admission.batch import Batch
+from tollhouse.admission.deciding import Decision, decide, replayed
+from tollhouse.admission.model import Ask, Loaded, Outcome
+from tollhouse.admission.ports import Port
+from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.errors import KeyReused, NotFound, TollhouseError, Unavailable
+from tollhouse.ledger.book import decode_state
+from tollhouse.ledger.model import State
+from tollhouse.store import ConnectionLost, LockedByAnother, StoreFailure
+from tollhouse.store.clock import DatabaseClock
+
+MOST_IN_BATCH = 256
+MOST_QUEUED = 20_000
+STALE_TRIES = 2
+RETRY_PAUSE_SECONDS = 0.1
+
+log = structlog.get_logger(__name__)
+
+StepAside = Callable[[str, list[Ask]], None]
+Refused = Callable[[Ask, str, int], None]
+
+
+class Round:
+    """One pass over some asks: what was decided, for whom, and who waits on the answer of another ask."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, State] = {}
+        self.versions: dict[str, int] = {}
+        self.decided: dict[str, list[tuple[Ask, Decision]]] = {}
+        self.refused: dict[str, list[tuple[Ask, Decision]]] = {}
+        self.same_key: dict[tuple[str, str, str], tuple[Ask, Decision, list[Ask]]] = {}
+
+    def forget(self, customer: str) -> None:
+        """Take back every decision for this customer; it will be decided again from a fresh state."""
+        for table in (self.states, self.versions, self.decided, self.refused):
+            table.pop(customer, None)
+        for place in [place for place in self.same_key if place[0] == customer]:
+            del self.same_key[place]
+
+
+class Lane:
+    """One batcher with one way to the database and its own bounded cache of states."""
+
+    def __init__(
+        self,
+        port: Port,
+        catalog: Catalog,
+        clock: DatabaseClock,
+        step_aside: StepAside,
+        is_aside: Callable[[str], bool],
+        refused: Refused,
+        cache_size: int,
+    ) -> None:
+        self._port = port
+        self._catalog = catalog
+        self._clock = clock
+        self._step_aside = step_aside
+        self._is_aside = is_aside
+        self._refused = refused
+        self._cache_size = cache_size
+        self._cache: OrderedDict[str, tuple[int, State]] = OrderedDict()
+        self._queue: deque[Ask] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    def put(self, ask: Ask) -> None:
+        """Queue an ask; it is answered through its future, at once with Unavailable when too many wait already."""
+        if len(self._queue) >= MOST_QUEUED:
+            fail(ask, Unavailable("too many requests wait already", code="overloaded", fix="send it again in a moment"))
+            return
+        self._queue.append(ask)
+        if self._running is None or self._running.done():
+            self._running = asyncio.get_running_loop().create_task(self._drain())
+
+    def forget(self, customer: str) -> None:
+        """Another writer of this process has changed the account: do not decide on the copy."""
+        self._cache.pop(customer, None)
+
+    async def close(self) -> None:
+        """Answer what has queued, then give the connection back."""
+        if self._running is not None:
+            await self._running
+        await self._port.close()
+
+    async def _drain(self) -> None:
+        while self._queue:
+            await asyncio.sleep(0)  # let every request that has arrived queue first
+            batch = [self._queue.popleft() for _ in range(min(MOST_IN_BATCH, len(self._queue)))]
+            await self._answer_all(batch)
+
+    async def _answer_all(self, asks: list[Ask]) -> None:
+        """Every ask gets an answer or an error, whatever happens (rule 4)."""
+        try:
+            await self._work(asks)
+        except Exception as error:
+            waiting = [ask for ask in asks if not ask.future.done() and not self._is_aside(ask.customer)]
+            if len(waiting) > 1 and not isinstance(error, Unavailable):
+                log.warning("lane.bisecting", asks=len(waiting), error=repr(error))
+                await self._answer_all(waiting[: len(waiting) // 2])
+                await self._answer_all(waiting[len(waiting) // 2 :])
+                return
+            for ask in waiting:
+                self._cache.pop(ask.customer, None)
+                fail(ask, error)
+
+    async def _work(self, asks: list[Ask]) -> None:
+        """Decide and save until nothing is left: what was stale goes around again, twice at most."""
+        stale: set[str] = set()
+        tries = 0
+        uncertain = False
+        pending = asks
+        while pending := self._without_aside(pending):
+            if not self._clock.trusted:
+                raise Unavailable(
+                    "the database's clock has jumped", code="clock_disagrees", fix="look at its time service"
+                )
+            try:
+                stale = await self._pass(pending, stale, lock=uncertain)
+                uncertain = False
+            except ConnectionLost as error:
+                uncertain = True
+                stale = {ask.customer for ask in pending}
+                pending = await self._wait_for_database(pending, error)
+                continue
+            except LockedByAnother:
+                stale = await self._set_locked_aside(pending)
+            except StoreFailure as error:
+                stale = {ask.customer for ask in pending}
+                pending = await self._wait_for_database(pending, error)
+                continue
+            pending = [ask for ask in pending if ask.customer in stale and not ask.future.done()]
+            tries += 1
+            if tries > STALE_TRIES and pending:
+                self._move_aside({ask.customer for ask in pending}, pending)
+
+    def _without_aside(self, asks: list[Ask]) -> list[Ask]:
+        """Asks of customers that have stepped aside join them, in order."""
+        here: list[Ask] = []
+        for ask in asks:
+            if ask.future.done():
+                continue
+            if self._is_aside(ask.customer):
+                self._step_aside(ask.customer, [ask])
+            else:
+                here.append(ask)
+        return here
+
+    def _move_aside(self, customers: set[str], asks: list[Ask]) -> None:
+        for customer in customers:
+            self._cache.pop(customer, None)
+            self._step_aside(customer, [a for a in asks if a.customer == customer and not a.future.done()])
+
+    async def _set_locked_aside(self, asks: list[Ask]) -> set[str]:
+        """A row is locked by somebody else: its customer steps aside, the others go on in a batch."""
+        customers = sorted({ask.customer for ask in asks})
+        free = await self._port.free(customers)
+        locked = set(customers) - free
+        self._move_aside(locked, asks)
+        return free
+
+    async def _wait_for_database(self, asks: list[Ask], error: StoreFailure) -> list[Ask]:
+        """Pause before another try; asks whose time is over are answered with the error."""
+        await asyncio.sleep(RETRY_PAUSE_SECONDS)
+        now = asyncio.get_running_loop().time()
+        for ask in asks:
+            ask.uncertain = ask.uncertain or isinstance(error, ConnectionLost)
+            if now > ask.deadline:
+                self._cache.pop(ask.customer, None)
+                fail(ask, error)
+        return [ask for ask in asks if not ask.future.done()]
+
+    async def _pass(self, asks: list[Ask], stale: set[str], *, lock: bool) -> set[str]:
+        """One round: load what is not cached, decide, confirm refusals, save, answer. Gives the customers found stale."""
+        now = self._clock.now_ms()
+        unknown = {ask.customer for ask in asks if ask.customer in stale or ask.customer not in self._cache}
+        work = Round()
+        fresh: set[str] = set()
+        if unknown:
+            fresh = await self._load(unknown, asks, work, now, lock=lock)
+        self._decide_all([ask for ask in asks if not ask.future.done()], work, now)
+        doubted = {customer for customer in work.refused if customer not in fresh}
+        if doubted:
+            await self._confirm(doubted, asks, work, now)
+        return await self._save(work)
+
+    async def _confirm(self, doubted: set[str], asks: Sequence[Ask], work: Round, now: int) -> None:
+        """Refusals came from copies: read versions and keys, and decide again where the copy was not the truth (rule 1)."""
+        concerned = [ask for ask in asks if ask.customer in doubted and not ask.future.done()]
+        await self._load(doubted, concerned, work, now, lock=False)
+        wrong = {ask.customer for ask in concerned if ask.future.done()}
+        for customer in doubted:
+            cached = self._cache.get(customer)
+            if cached is None or cached[0] != work.versions[customer] or self._is_aside(customer):
+                wrong.add(customer)
+        if wrong:
+            for customer in wrong:
+                work.forget(customer)
+            self._decide_all([ask for ask in concerned if ask.customer in wrong and not ask.future.done()], work, now)
+
+    async def _load(self, customers: set[str], asks: Sequence[Ask], work: Round, now: int, *, lock: bool) -> set[str]:
+        """Read documents and keys; replay what was answered before; set customers with lapsed slots aside."""
+        concerned = [ask for ask in asks if ask.customer in customers and not ask.future.done()]
+        loaded = await self._port.load(sorted(customers), concerned, now, lock=lock)
+        for customer in customers:
+            found = loaded.accounts.get(customer)
+            if found is None:
+                self._cache.pop(customer, None)
+            elif found[0] != self._cache.get(customer, (None,))[0]:
+                self._remember(customer, found[0], decode_state(found[1]))
+        answer_known(concerned, loaded)
+        if loaded.due:
+            self._move_aside(loaded.due, [ask for ask in concerned if not ask.future.done()])
+        return customers
+
+    def _decide_all(self, asks: Iterable[Ask], work: Round, now: int) -> None:
+        """Decide in order on the states of this round; the second ask with a key waits for the first's answer."""
+        for ask in asks:
+            customer = ask.customer
+            if self._is_aside(customer):
+                continue
+            place = (customer, ask.operation, ask.key)
+            first = work.same_key.get(place)
+            if first is not None:
+                first[2].append(ask)
+                continue
+            state = work.states.get(customer)
+            if state is None:
+                cached = self._cache.get(customer)
+                if cached is None:
+                    fail(ask, unknown_customer(customer))
+                    continue
+                version, state = cached
+                self._cache.move_to_end(customer)
+                work.versions[customer] = version
+            try:
+                decision = decide(state, self._catalog, ask, now)
+            except TollhouseError as error:
+                fail(ask, error)
+                continue
+            if decision.shortage is None:
+                work.states[customer] = decision.state
+                work.decided.setdefault(customer, []).append((ask, decision))
+                work.same_key[place] = (ask, decision, [])
+            else:
+                work.states[customer] = state
+                work.refused.setdefault(customer, []).append((ask, decision))
+
+    async def _save(self, work: Round) -> set[str]:
+        """Write what was allowed and answer; refusals of customers that were not stale are answered too."""
+        saved: set[str] = set()
+        if work.decided:
+            batch = Batch()
+            for customer in sorted(work.decided):
+                batch.add_account(customer, work.versions[customer], work.states[customer])
+                for ask, decision in work.decided[customer]:
+                    batch.add_decision(ask, decision)
+            saved = await self._port.save(batch)
+        stale = set(work.decided) - saved
+        for customer in stale:
+            self._cache.pop(customer, None)
+        for customer in saved:
+            self._remember(customer, work.versions[customer] + 1, work.states[customer])
+            for ask, decision in work.decided[customer]:
+                succeed(ask, Outcome(decision.answer, True))
+        for (customer, _, _), (first, decision, followers) in work.same_key.items():
+            if followers and customer in saved:
+                answer_followers(first, decision, followers)
+        for customer, refusals in work.refused.items():
+            if customer not in stale:
+                for ask, decision in refusals:
+                    code = decision.shortage.code if decision.shortage else ""
+                    self._refused(ask, code, self._clock.now_ms())
+                    succeed(ask, Outcome(decision.answer, False, code))
+        return stale
+
+    def _remember(self, customer: str, version: int, state: State) -> None:
+        cache = self._cache
+        cache[customer] = (version, state)
+        if len(cache) > self._cache_size:
+            cache.popitem(last=False)
+
+
+def answer_known(asks: Iterable[Ask], loaded: Loaded) -> None:
+    """Asks whose key has had its answer get it again; with another request behind it, an error."""
+    for ask in asks:
+        known = loaded.keys.get((ask.customer, ask.operation, ask.key))
+        if known is None:
+            continue
+        if bytes(known.fingerprint) != ask.fingerprint:
+            fail(ask, key_reused(ask.key))
+        else:
+            first = known.answer.encode()
+            succeed(ask, Outcome(first if ask.uncertain else replayed(first), True))
+
+
+def answer_followers(first: Ask, decision: Decision, followers: Iterable[Ask]) -> None:
+    """Asks that came with the same key in the same batch, after the first was saved."""
+    for ask in followers:
+        if ask.fingerprint != first.fingerprint:
+            fail(ask, key_reused(ask.key))
+        else:
+            succeed(ask, Outcome(replayed(decision.answer), True))
+
+
+def key_reused(key: str) -> KeyReused:
+    """The error for a key that came back with another request."""
+    return KeyReused(
+        f"the key {key!r} was used before with another request", fix="send a new key, or the first request again"
+    )
+
+
+def unknown_customer(customer: str) -> NotFound:
+    """The error for a customer that does not exist."""
+    return NotFound(
+        f"there is no customer {customer}", code="customer_not_found", fix="create it first with POST /v1/customers"
+    )
+
+
+def succeed(ask: Ask, outcome: Outcome) -> None:
+    """Answer, unless the caller has gone."""
+    if not ask.future.done():
+        ask.future.set_result(outcome)
+
+
+def fail(ask: Ask, error: BaseException) -> None:
+    """Answer with an error, unless the caller has gone."""
+    if not ask.future.done():
+        ask.future.set_exception(error)

@@ -1,0 +1,77 @@
+"""What is asked of admission, and what it answers."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+
+from tollhouse.ledger.views import Amount, MeterView, Reason
+
+Operation = Literal["admit", "hold"]
+OnExpiry = Literal["return", "charge"]
+
+
+class LeaseView(msgspec.Struct, frozen=True):
+    """A slot that is held: until when, and how often it wants a heartbeat (seconds)."""
+
+    expires_at: str
+    heartbeat_every: int
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to an admission, as in API.md. `id` is null when it was refused."""
+
+    allowed: bool
+    id: str | None
+    replayed: bool | msgspec.UnsetType = msgspec.UNSET
+    debits: dict[str, Amount] | msgspec.UnsetType = msgspec.UNSET
+    reason: Reason | None = None
+    meters: dict[str, MeterView] | msgspec.UnsetType = msgspec.UNSET
+    lease: LeaseView | None = None
+    expires_at: str | None = None  # of a hold
+
+
+class HoldTerms(msgspec.Struct, frozen=True):
+    """How long a hold lasts, and what happens when nobody settles it."""
+
+    ttl_ms: int
+    on_expiry: OnExpiry = "return"
+
+
+class Ask(msgspec.Struct, eq=False):
+    """One admission waiting in a lane. `cost` is scaled; `future` gets an `Outcome` or an exception."""
+
+    customer: str
+    action: str
+    cost: dict[str, int]
+    operation: Operation
+    key: str
+    fingerprint: bytes
+    deadline: float  # of the loop's clock
+    future: asyncio.Future["Outcome"]
+    metadata: str | None = None
+    terms: HoldTerms | None = None
+    uncertain: bool = False  # a connection was lost while it was being saved
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What the caller gets: the answer's JSON, and the shortest way to know what it says."""
+
+    body: bytes
+    allowed: bool
+    code: str | None = None
+
+
+class KnownKey(msgspec.Struct, frozen=True):
+    """A key that has had its answer."""
+
+    fingerprint: bytes
+    answer: str
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What one SELECT said: (version, document) by customer, keys seen before, customers with lapsed holds or leases."""
+
+    accounts: dict[str, tuple[int, str]]
+    keys: dict[tuple[str, str, str], KnownKey]
+    due: set[str]

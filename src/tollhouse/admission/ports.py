@@ -1,0 +1,191 @@
+"""How lanes reach their database: one SELECT to load, one statement to save. PostgreSQL and SQLite."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import asyncpg
+
+from tollhouse.admission import queries
+from tollhouse.admission.batch import Batch
+from tollhouse.admission.model import Ask, KnownKey, Loaded
+from tollhouse.store import LockedByAnother, cell_of
+from tollhouse.store.errors import ConnectionLost
+from tollhouse.store.postgres import PostgresStore, translate
+from tollhouse.store.sqlite import SqliteStore
+
+LOCK_WAIT = "50ms"
+STATEMENT_SECONDS = 15.0
+
+
+class Port(Protocol):
+    """One lane's way to the database."""
+
+    async def load(self, customers: Sequence[str], asks: Sequence[Ask], now: int, *, lock: bool = False) -> Loaded:
+        """Documents of `customers` and the keys of `asks`, in one snapshot. `lock` first waits for whoever holds the rows."""
+        ...
+
+    async def save(self, batch: Batch) -> set[str]:
+        """The customers that were saved; the others were stale. Raises LockedByAnother after 50 ms, and wrote nothing."""
+        ...
+
+    async def free(self, customers: Sequence[str]) -> set[str]:
+        """Those among `customers` whose rows nobody holds at this moment."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+def _keys_of(asks: Sequence[Ask]) -> tuple[list[int], list[str], list[str], list[str]]:
+    return (
+        [cell_of(ask.customer) for ask in asks],
+        [ask.customer for ask in asks],
+        [ask.operation for ask in asks],
+        [ask.key for ask in asks],
+    )
+
+
+class PostgresPort:
+    """A connection of its own, with prepared statements and a short lock time-out."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._connection: Any = None
+
+    async def _ready(self) -> Any:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._store.connect_apart(
+                # Nested loops over the arrays: every row is found by its key, and locked in the arrays' order.
+                {"lock_timeout": LOCK_WAIT, "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off",
+                 "plan_cache_mode": "force_generic_plan", "jit": "off"},
+                STATEMENT_SECONDS,
+            )  # fmt: skip
+        return self._connection
+
+    async def load(self, customers: Sequence[str], asks: Sequence[Ask], now: int, *, lock: bool = False) -> Loaded:
+        connection = await self._ready()
+        cells = [cell_of(customer) for customer in customers]
+        try:
+            if lock:
+                async with connection.transaction():
+                    await connection.execute("set local lock_timeout = '15s'")
+                    await connection.fetch(queries.LOCK_POSTGRES, cells, customers)
+            rows = await connection.fetch(queries.LOAD_POSTGRES, cells, customers, *_keys_of(asks), now)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._translated(error) from error
+        accounts: dict[str, tuple[int, str]] = {}
+        keys: dict[tuple[str, str, str], KnownKey] = {}
+        due: set[str] = set()
+        for kind, customer, version, text, operation, key, fingerprint in rows:
+            if kind == "a":
+                accounts[customer] = (version, text)
+            elif kind == "k":
+                keys[customer, operation, key] = KnownKey(fingerprint, text)
+            else:
+                due.add(customer)
+        return Loaded(accounts, keys, due)
+
+    async def save(self, batch: Batch) -> set[str]:
+        connection = await self._ready()
+        columns: tuple[Any, ...] = (*batch.accounts, *batch.keys, *batch.entries)
+        statement = queries.SAVE_PLAIN_POSTGRES
+        if batch.has_slots:
+            statement = queries.SAVE_WITH_SLOTS_POSTGRES
+            columns = (*columns, *batch.holds, *batch.leases)
+        try:
+            rows = await connection.fetch(statement, *columns)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._translated(error) from error
+        return {row[0] for row in rows}
+
+    async def free(self, customers: Sequence[str]) -> set[str]:
+        connection = await self._ready()
+        try:
+            rows = await connection.fetch(queries.FREE_POSTGRES, [cell_of(c) for c in customers], list(customers))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._translated(error) from error
+        return {row[0] for row in rows}
+
+    def _translated(self, error: BaseException) -> BaseException:
+        translated = translate(error)
+        if isinstance(translated, ConnectionLost) and self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+        return translated
+
+    async def close(self) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            await self._connection.close()
+
+
+class SqlitePort:
+    """The store's writer thread: a whole batch is one transaction in it, with one fsync."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def load(self, customers: Sequence[str], asks: Sequence[Ask], now: int, *, lock: bool = False) -> Loaded:
+        def work(connection: sqlite3.Connection) -> Loaded:
+            accounts: dict[str, tuple[int, str]] = {}
+            due: set[str] = set()
+            for customer in customers:
+                cell = cell_of(customer)
+                row = connection.execute(queries.SQLITE_READ_ACCOUNT, (cell, customer)).fetchone()
+                if row is not None:
+                    accounts[customer] = (row[0], row[1])
+                if connection.execute(queries.SQLITE_DUE, (cell, customer, now, cell, customer, now)).fetchone():
+                    due.add(customer)
+            keys: dict[tuple[str, str, str], KnownKey] = {}
+            for ask in asks:
+                place = (ask.customer, ask.operation, ask.key)
+                row = connection.execute(queries.SQLITE_READ_KEY, (cell_of(ask.customer), *place)).fetchone()
+                if row is not None:
+                    keys[place] = KnownKey(bytes(row[0]), row[1])
+            return Loaded(accounts, keys, due)
+
+        return await self._store.read(work)
+
+    async def save(self, batch: Batch) -> set[str]:
+        def work(connection: sqlite3.Connection) -> set[str]:
+            known = {
+                customer
+                for customer, key in zip(batch.keys[1], zip(*batch.keys[:4], strict=True), strict=True)
+                if connection.execute(queries.SQLITE_KEY_EXISTS, key).fetchone()
+            }
+            saved: set[str] = set()
+            for cell, customer, version, state, due in zip(*batch.accounts, strict=True):
+                if customer not in known:
+                    cursor = connection.execute(queries.SQLITE_UPDATE, (state, due, cell, customer, version))
+                    if cursor.rowcount == 1:
+                        saved.add(customer)
+            for statement, columns in (
+                (queries.SQLITE_INSERT_KEY, batch.keys),
+                (queries.SQLITE_INSERT_ENTRY, batch.entries),
+                (queries.SQLITE_INSERT_HOLD, batch.holds),
+            ):
+                connection.executemany(statement, (row for row in zip(*columns, strict=True) if row[1] in saved))
+            leases = (
+                (cell, customer, seq, action, slots, ttl, at, at, at + ttl)
+                for cell, customer, seq, action, slots, ttl, at in zip(*batch.leases, strict=True)
+                if customer in saved
+            )
+            connection.executemany(queries.SQLITE_INSERT_LEASE, leases)
+            return saved
+
+        return await self._store.write(work)
+
+    async def free(self, customers: Sequence[str]) -> set[str]:
+        return set(customers)
+
+    async def close(self) -> None:
+        return None
+
+
+def open_port(store: PostgresStore | SqliteStore) -> Port:
+    """The port that fits this store."""
+    return PostgresPort(store) if isinstance(store, PostgresStore) else SqlitePort(store)
+
+
+__all__ = ["LockedByAnother", "Port", "PostgresPort", "SqlitePort", "open_port"]

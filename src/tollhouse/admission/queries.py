@@ -1,0 +1,180 @@
+"""The lanes' two statements for PostgreSQL, their counterparts for SQLite, and everything on holds and leases."""
+
+from tollhouse.store import Sql
+
+# One SELECT: accounts, the keys that are being asked for, and customers with a hold or lease that has lapsed.
+# Rows: (kind, customer, version, text, operation, key, fingerprint).
+LOAD_POSTGRES = """
+select 'a', a.customer, a.version, a.state, null::text, null::text, null::bytea
+  from unnest($1::smallint[], $2::text[]) as c(cell, customer)
+  join account a on a.cell = c.cell and a.customer = c.customer and a.scope = ''
+union all
+select 'k', k.customer, k.seq, k.answer, k.operation, k.key, k.fingerprint
+  from unnest($3::smallint[], $4::text[], $5::text[], $6::text[]) as q(cell, customer, operation, key)
+  join idempotency_key k on k.cell = q.cell and k.customer = q.customer and k.operation = q.operation and k.key = q.key
+union all
+select 'd', l.customer, null, null, null, null, null
+  from unnest($1::smallint[], $2::text[]) as c(cell, customer)
+  join lease l on l.cell = c.cell and l.customer = c.customer and l.ended_at is null and l.expires_at <= $7
+union all
+select 'd', h.customer, null, null, null, null, null
+  from unnest($1::smallint[], $2::text[]) as c(cell, customer)
+  join hold h on h.cell = c.cell and h.customer = c.customer and h.status = 'open' and h.expires_at <= $7
+"""
+
+# Locks in the order of the arrays (sorted by the caller; nested loops over `given`), then as above.
+LOCK_POSTGRES = """
+select a.customer
+  from unnest($1::smallint[], $2::text[]) as c(cell, customer)
+  join account a on a.cell = c.cell and a.customer = c.customer and a.scope = ''
+   for update of a
+"""
+FREE_POSTGRES = LOCK_POSTGRES + " skip locked"
+
+# Compare-and-set: an account is updated only where its version is the one that was decided on and none of its keys
+# exists; keys and entries go in only for accounts that were updated (rule 3). Answers the customers that were saved.
+SAVE_POSTGRES = """
+with known as materialized (
+  select distinct q.customer
+    from unnest($6::smallint[], $7::text[], $8::text[], $9::text[]) as q(cell, customer, operation, key)
+    join idempotency_key k on k.cell = q.cell and k.customer = q.customer and k.operation = q.operation and k.key = q.key
+), saved as (
+  update account a set version = a.version + 1, state = g.state, next_due = g.next_due
+    from unnest($1::smallint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[]) as g(cell, customer, version, state, next_due)
+   where a.cell = g.cell and a.customer = g.customer and a.scope = '' and a.version = g.version
+     and g.customer not in (select customer from known)
+  returning a.customer
+), keys as (
+  insert into idempotency_key (cell, customer, operation, key, fingerprint, seq, answer, at)
+  select q.cell, q.customer, q.operation, q.key, q.fingerprint, q.seq, q.answer, q.at
+    from unnest($6::smallint[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bigint[], $12::text[], $13::bigint[])
+      as q(cell, customer, operation, key, fingerprint, seq, answer, at)
+   where q.customer in (select customer from saved)
+), entries as (
+  insert into entry (cell, customer, seq, kind, action, at, moves, remaining, used, metadata)
+  select e.cell, e.customer, e.seq, e.kind, e.action, e.at, e.moves, e.remaining, e.used, e.metadata
+    from unnest($14::smallint[], $15::text[], $16::bigint[], $17::text[], $18::text[], $19::bigint[], $20::text[],
+                $21::bigint[], $22::bigint[], $23::text[])
+      as e(cell, customer, seq, kind, action, at, moves, remaining, used, metadata)
+   where e.customer in (select customer from saved)
+)"""
+SAVE_PLAIN_POSTGRES = SAVE_POSTGRES + "\nselect customer from saved"
+SAVE_WITH_SLOTS_POSTGRES = (
+    SAVE_POSTGRES
+    + """, holds as (
+  insert into hold (cell, customer, seq, status, on_expiry, expires_at)
+  select h.cell, h.customer, h.seq, 'open', h.on_expiry, h.expires_at
+    from unnest($24::smallint[], $25::text[], $26::bigint[], $27::text[], $28::bigint[]) as h(cell, customer, seq, on_expiry, expires_at)
+   where h.customer in (select customer from saved)
+), leases as (
+  insert into lease (cell, customer, seq, action, slots, ttl_ms, started_at, last_beat, expires_at)
+  select l.cell, l.customer, l.seq, l.action, l.slots, l.ttl_ms, l.at, l.at, l.at + l.ttl_ms
+    from unnest($29::smallint[], $30::text[], $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::bigint[])
+      as l(cell, customer, seq, action, slots, ttl_ms, at)
+   where l.customer in (select customer from saved)
+)
+select customer from saved"""
+)
+
+SQLITE_READ_ACCOUNT = "select version, state from account where cell = ? and customer = ? and scope = ''"
+SQLITE_READ_KEY = (
+    "select fingerprint, answer from idempotency_key where cell = ? and customer = ? and operation = ? and key = ?"
+)
+SQLITE_DUE = (
+    "select 1 from lease where cell = ? and customer = ? and ended_at is null and expires_at <= ?"
+    " union all select 1 from hold where cell = ? and customer = ? and status = 'open' and expires_at <= ? limit 1"
+)
+SQLITE_KEY_EXISTS = "select 1 from idempotency_key where cell = ? and customer = ? and operation = ? and key = ?"
+SQLITE_UPDATE = (
+    "update account set version = version + 1, state = ?, next_due = ?"
+    " where cell = ? and customer = ? and scope = '' and version = ?"
+)
+SQLITE_INSERT_KEY = "insert into idempotency_key (cell, customer, operation, key, fingerprint, seq, answer, at) values (?, ?, ?, ?, ?, ?, ?, ?)"
+SQLITE_INSERT_ENTRY = (
+    "insert into entry (cell, customer, seq, kind, action, at, moves, remaining, used, metadata)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+SQLITE_INSERT_HOLD = (
+    "insert into hold (cell, customer, seq, status, on_expiry, expires_at) values (?, ?, ?, 'open', ?, ?)"
+)
+SQLITE_INSERT_LEASE = (
+    "insert into lease (cell, customer, seq, action, slots, ttl_ms, started_at, last_beat, expires_at)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+LOCK_ACCOUNT_OR_SKIP = Sql(
+    "select version, state from account where cell = :cell and customer = :customer and scope = '' [[for update skip locked]]"
+)
+ACCOUNT_EXISTS = Sql("select 1 as found from account where cell = :cell and customer = :customer and scope = ''")
+
+INSERT_HOLD = Sql(
+    "insert into hold (cell, customer, seq, status, on_expiry, expires_at)"
+    " values (:cell, :customer, :seq, 'open', :on_expiry, :expires_at)"
+)
+READ_HOLD = Sql(
+    "select seq, status, on_expiry, expires_at, settled_amount, answer from hold"
+    " where cell = :cell and customer = :customer and seq = :seq"
+)
+END_HOLD = Sql(
+    "update hold set status = :status, settled_amount = :settled_amount, answer = :answer"
+    " where cell = :cell and customer = :customer and seq = :seq"
+)
+EXTEND_HOLD = Sql("update hold set expires_at = :expires_at where cell = :cell and customer = :customer and seq = :seq")
+HOLDS_DUE_OF = Sql(
+    "select seq, on_expiry, expires_at from hold"
+    " where cell = :cell and customer = :customer and status = 'open' and expires_at <= :now order by expires_at"
+)
+HOLDS_DUE = Sql("select distinct customer from hold where status = 'open' and expires_at <= :now limit :most")
+
+INSERT_LEASE = Sql(
+    "insert into lease (cell, customer, seq, action, slots, ttl_ms, started_at, last_beat, expires_at)"
+    " values (:cell, :customer, :seq, :action, :slots, :ttl_ms, :at, :at, :expires_at)"
+)
+READ_LEASE = Sql(
+    "select seq, action, slots, ttl_ms, started_at, last_beat, expires_at, ended_at from lease"
+    " where cell = :cell and customer = :customer and seq = :seq"
+)
+BEAT = Sql(
+    "update lease set last_beat = :now, expires_at = :expires_at"
+    " where cell = :cell and customer = :customer and seq = :seq and ended_at is null and expires_at > :now"
+)
+END_LEASE = Sql("update lease set ended_at = :ended_at where cell = :cell and customer = :customer and seq = :seq")
+REOPEN_LEASE = Sql(
+    "update lease set ended_at = null, started_at = :now, last_beat = :now, expires_at = :expires_at"
+    " where cell = :cell and customer = :customer and seq = :seq"
+)
+LEASES_DUE_OF = Sql(
+    "select seq, action, slots, ttl_ms, started_at, last_beat, expires_at, ended_at from lease"
+    " where cell = :cell and customer = :customer and ended_at is null and expires_at <= :now order by expires_at"
+)
+LEASES_DUE = Sql("select distinct customer from lease where ended_at is null and expires_at <= :now limit :most")
+
+START_TOOL_SESSION = Sql(
+    'insert into tool_session (cell, customer, id, "user", tool, admission, started_at)'
+    " values (:cell, :customer, :id, :user, :tool, :admission, :started_at) on conflict do nothing"
+)
+READ_TOOL_SESSION = Sql(
+    'select id, "user" as user_id, tool, admission, started_at, ended_at from tool_session'
+    " where cell = :cell and customer = :customer and id = :id"
+)
+TOOL_SESSION_OF = Sql(
+    'select id, "user" as user_id, tool, admission, started_at, ended_at from tool_session'
+    " where cell = :cell and customer = :customer and admission = :admission"
+)
+END_TOOL_SESSION = Sql(
+    "update tool_session set ended_at = :ended_at where cell = :cell and customer = :customer and id = :id and ended_at is null"
+)
+RECENT_TOOL_SESSIONS = Sql(
+    'select id, "user" as user_id, tool, admission, started_at, ended_at from tool_session'
+    " where cell = :cell and customer = :customer order by started_at desc limit :most"
+)
+
+COUNT_REFUSALS = Sql(
+    "insert into refusal (cell, customer, minute, action, reason, refused)"
+    " values (:cell, :customer, :minute, :action, :reason, :refused)"
+    " on conflict (cell, customer, minute, action, reason) do update set refused = refusal.refused + excluded.refused"
+)
+REFUSALS_SINCE = Sql(
+    "select minute, action, reason, refused from refusal"
+    " where cell = :cell and customer = :customer and minute >= :since order by minute desc limit :most"
+)
