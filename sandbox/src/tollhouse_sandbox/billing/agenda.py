@@ -1,0 +1,105 @@
+"""What happens by itself as time passes."""
+
+from collections.abc import Callable
+
+from tollhouse_sandbox.billing import checkout, invoices, subscriptions
+from tollhouse_sandbox.world import World
+
+
+def _period(world: World, key: str, moment: int) -> None:
+    subscription = world.store.get("subscription", key)
+    if subscription is None or subscriptions.current_period(subscription)[1] != moment:
+        return
+    if subscription["status"] not in ("active", "trialing", "past_due", "unpaid"):
+        return
+    if subscription["cancel_at"] is not None and subscription["cancel_at"] <= moment:
+        subscriptions.end(world, subscription, "cancellation_requested")
+    else:
+        subscriptions.renew(world, subscription)
+
+
+def _cancel_at(world: World, key: str, moment: int) -> None:
+    subscription = world.store.get("subscription", key)
+    if subscription and subscription["cancel_at"] == moment and subscription["status"] in subscriptions.LIVING:
+        subscriptions.end(world, subscription, "cancellation_requested")
+
+
+def _trial_notice(world: World, key: str, moment: int) -> None:
+    subscription = world.store.get("subscription", key)
+    if subscription and subscription["status"] == "trialing":
+        world.emit("customer.subscription.trial_will_end", subscription)
+
+
+def _finalize(world: World, key: str, moment: int) -> None:
+    invoice = world.store.get("invoice", key)
+    if invoice and invoice["status"] == "draft" and invoice["auto_advance"]:
+        subscriptions.collect_renewal(world, invoice)
+
+
+def _retry(world: World, key: str, moment: int) -> None:
+    invoice = world.store.get("invoice", key)
+    if invoice and invoice["status"] == "open" and invoice["next_payment_attempt"] == moment:
+        subscriptions.collect_renewal(world, invoice)
+
+
+def _incomplete(world: World, key: str, moment: int) -> None:
+    subscription = world.store.get("subscription", key)
+    if subscription is None or subscription["status"] != "incomplete":
+        return
+    before = {"status": "incomplete"}
+    subscription.update(status="incomplete_expired", ended_at=moment)
+    world.store.put("subscription", subscription)
+    world.emit("customer.subscription.updated", subscription, before)
+    invoice = world.store.get("invoice", subscription["latest_invoice"])
+    if invoice and invoice["status"] == "open":
+        invoices.void(world, invoice)
+
+
+def _session(world: World, key: str, moment: int) -> None:
+    session = world.store.get("checkout.session", key)
+    if session and session["status"] == "open" and session["expires_at"] <= moment:
+        checkout.expire(world, session)
+
+
+_TASKS: dict[str, Callable[[World, str, int], None]] = {
+    "period": _period,
+    "cancel_at": _cancel_at,
+    "trial_notice": _trial_notice,
+    "finalize": _finalize,
+    "retry": _retry,
+    "incomplete": _incomplete,
+    "session": _session,
+}
+
+
+def catch_up(world: World) -> int:
+    """Does whatever has fallen due by now; answers how much that was."""
+    return world.run_agenda(world.clock.now(), _TASKS)
+
+
+def advance(world: World, moment: int) -> int:
+    """Moves the clock forward to the moment, doing everything due on the way in order and dated at its time."""
+    done = world.run_agenda(moment, _TASKS)
+    world.clock.move_to(moment)
+    world.store.put("setting", {"id": "clock", "offset_seconds": world.clock.offset_seconds})
+    return done
+
+
+def rebuild(world: World) -> None:
+    """Writes the agenda anew from the objects, after a restart."""
+    for subscription in world.store.oldest("subscription"):
+        if subscription["status"] not in subscriptions.LIVING:
+            continue
+        if subscription["status"] == "incomplete":
+            world.plan_for(subscription["created"] + 23 * 3600, "incomplete", subscription["id"])
+        if subscription["cancel_at"] is not None:
+            world.plan_for(subscription["cancel_at"], "cancel_at", subscription["id"])
+        subscriptions.plan_period_end(world, subscription)
+    for invoice in world.store.oldest("invoice"):
+        if invoice["status"] == "draft" and invoice["automatically_finalizes_at"] is not None:
+            world.plan_for(invoice["automatically_finalizes_at"], "finalize", invoice["id"])
+        elif invoice["status"] == "open" and invoice["next_payment_attempt"] is not None:
+            world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])
+    for session in world.store.oldest("checkout.session"):
+        if session["status"] == "open":
+            world.plan_for(session["expires_at"], "session", session["id"])

@@ -1,0 +1,166 @@
+"""Checkout sessions: what paying on the hosted page sets off."""
+
+import msgspec
+
+from tollhouse_sandbox.billing import customers, invoices, payment_methods, payments, setups, subscriptions
+from tollhouse_sandbox.billing.payment_methods import NO_ADDRESS
+from tollhouse_sandbox.cards import Card, Decline
+from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.world import World
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an attempt to pay: complete, declined with a reason, or the card's owner has to authenticate."""
+
+    state: str
+    decline: Decline | None = None
+
+
+_COMPLETE = Outcome("complete")
+_AUTHENTICATE = Outcome("authenticate")
+
+
+def expire(world: World, session: Doc) -> Doc:
+    """Closes an open session."""
+    session.update(status="expired", url=None)
+    world.store.put("checkout.session", session)
+    world.emit("checkout.session.expired", session)
+    return session
+
+
+def pay(world: World, session: Doc, card: Card, email: str, name: str) -> Outcome:
+    """Submits the page with a card that could be read."""
+    address = {**NO_ADDRESS, "country": world.config.country}
+    billing = {"email": email, "name": name, "address": address}
+    method = payment_methods.create(world, card, livemode=session["livemode"], billing=billing)
+    world.keep_private(session["id"], method=method["id"], email=email, name=name)
+    return _attempt(world, session, method, authenticated=False)
+
+
+def authenticate(world: World, session: Doc, *, success: bool) -> Outcome:
+    """The card's owner has completed, or failed, the authentication that a payment asked for."""
+    known = world.private(session["id"])
+    method = world.store.get("payment_method", known.get("method", ""))
+    if method is None:
+        return Outcome("declined", Decline("session_without_card", "Enter your card again."))
+    if success:
+        return _attempt(world, session, method, authenticated=True)
+    intent = world.store.get("payment_intent", known.get("intent", ""))
+    if intent:
+        return Outcome("declined", payments.refuse_authentication(world, intent, method))
+    message = (
+        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+    )
+    return Outcome("declined", Decline("setup_intent_authentication_failure", message))
+
+
+def _attempt(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:
+    behaviour = payment_methods.behaviour_of(world, method)
+    if session["payment_status"] == "no_payment_required" or session["mode"] == "setup":
+        if behaviour.authentication != "never" and not authenticated:
+            return _AUTHENTICATE
+        if behaviour.attach_decline:
+            return Outcome("declined", behaviour.attach_decline)
+    elif (behaviour.authentication != "never" and not authenticated) or behaviour.decline:
+        intent = _intent(world, session)
+        decline = payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
+        return Outcome("declined", decline) if decline else _AUTHENTICATE
+    return _complete(world, session, method, authenticated=authenticated)
+
+
+def _intent(world: World, session: Doc) -> Doc:
+    """The one payment intent of all attempts on this page."""
+    known = world.private(session["id"])
+    found = world.store.get("payment_intent", known.get("intent", ""))
+    if found:
+        return found
+    data = known.get("payment_intent_data") or {}
+    subscribing = session["mode"] == "subscription"
+    intent = payments.create_intent(
+        world,
+        amount=session["amount_total"],
+        currency=session["currency"],
+        livemode=session["livemode"],
+        customer=session["customer"],
+        description="Subscription creation" if subscribing else data.get("description"),
+        metadata=data.get("metadata"),
+        setup_future_usage="off_session" if subscribing else data.get("setup_future_usage"),
+        receipt_email=data.get("receipt_email"),
+    )
+    world.keep_private(session["id"], intent=intent["id"])
+    return intent
+
+
+def _complete(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:
+    customer = _customer(world, session)
+    match session["mode"]:
+        case "subscription" if customer:
+            _subscribe(world, session, customer, method, authenticated=authenticated)
+        case "setup":
+            key = customer["id"] if customer else None
+            intent = setups.create(world, livemode=session["livemode"], customer=key)
+            setups.confirm(world, intent, method, authenticated=authenticated)
+            session["setup_intent"] = intent["id"]
+        case _:
+            intent = _intent(world, session)
+            intent["customer"] = customer["id"] if customer else None
+            payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
+            session.update(payment_intent=intent["id"], payment_status="paid")
+            if customer and intent["setup_future_usage"]:
+                payment_methods.bind(world, method, customer["id"])
+    known = world.private(session["id"])
+    session.update(status="complete", url=None, customer=customer["id"] if customer else None)
+    session["customer_details"] = {
+        "address": snapshot(method["billing_details"]["address"]),
+        "business_name": None,
+        "email": customer["email"] if customer and customer["email"] else known.get("email"),
+        "individual_name": None,
+        "name": known.get("name"),
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+    world.store.put("checkout.session", session)
+    world.emit("checkout.session.completed", session)
+    return _COMPLETE
+
+
+def _customer(world: World, session: Doc) -> Doc | None:
+    """The session's customer, made now if it needs one."""
+    if session["customer"]:
+        return world.store.get("customer", session["customer"])
+    if session["mode"] != "subscription" and session["customer_creation"] != "always":
+        return None
+    known = world.private(session["id"])
+    return customers.create(world, livemode=session["livemode"], email=known.get("email"), name=known.get("name"))
+
+
+def _subscribe(world: World, session: Doc, customer: Doc, method: Doc, *, authenticated: bool) -> None:
+    known = world.private(session["id"])
+    data = known.get("subscription_data") or {}
+    trial_end = data.get("trial_end")
+    if data.get("trial_period_days"):
+        trial_end = world.clock.now() + data["trial_period_days"] * 86_400
+    wanted = [
+        {"price": world.store.get("price", line["price"]["id"]), "quantity": line["quantity"]}
+        for line in known["line_items"]
+    ]
+    payment_methods.bind(world, method, customer["id"])
+    intent = world.store.get("payment_intent", known.get("intent", ""))
+    if intent:
+        intent["customer"] = customer["id"]
+    subscription, invoice = subscriptions.create(
+        world,
+        customer,
+        wanted,
+        metadata=data.get("metadata"),
+        description=data.get("description"),
+        trial_end=trial_end,
+        intent=intent,
+    )
+    if invoice["status"] == "open":
+        invoices.collect(world, invoice, method, off_session=False, authenticated=authenticated)
+    subscriptions.activate(world, subscription, method=method["id"])
+    session.update(subscription=subscription["id"], invoice=invoice["id"])
+    if session["payment_status"] != "no_payment_required":
+        session["payment_status"] = "paid"

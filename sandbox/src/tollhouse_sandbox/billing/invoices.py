@@ -1,0 +1,314 @@
+"""Invoices from draft to paid, and what becomes of them when a card is declined."""
+
+from tollhouse_sandbox.billing import payments
+from tollhouse_sandbox.cards import Decline
+from tollhouse_sandbox.documents import Doc, listed, snapshot
+from tollhouse_sandbox.identifiers import new_id, random_text
+from tollhouse_sandbox.world import World
+
+_NO_CARD = Decline("invoice_no_payment_method_types", "This customer has no default payment method.")
+
+
+def create(
+    world: World, customer: Doc, lines: list[Doc], *, reason: str, period: tuple[int, int], subscription: Doc
+) -> Doc:
+    """A draft for the lines, which become its own; `period` is the one that has been, as on Stripe's invoices."""
+    total = sum(line["amount"] for line in lines)
+    key = new_id("in")
+    now = world.clock.now()
+    for line in lines:
+        line["invoice"] = key
+    invoice: Doc = {
+        "id": key,
+        "object": "invoice",
+        "account_country": world.config.country,
+        "account_name": world.config.account_name,
+        "account_tax_ids": None,
+        "amount_due": max(0, total),
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_remaining": max(0, total),
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": True,
+        "automatic_tax": {
+            "disabled_reason": None,
+            "enabled": False,
+            "liability": None,
+            "provider": None,
+            "status": None,
+        },
+        "automatically_finalizes_at": now + world.config.finalize_after_seconds,
+        "billing_reason": reason,
+        "collection_method": subscription["collection_method"],
+        "created": now,
+        "currency": subscription["currency"],
+        "custom_fields": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": customer["shipping"],
+        "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": [],
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": [],
+        "due_date": None,
+        "effective_at": None,
+        "ending_balance": None,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "lines": listed(lines, f"/v1/invoices/{key}/lines"),
+        "livemode": customer["livemode"],
+        "metadata": {},
+        "next_payment_attempt": now + world.config.finalize_after_seconds,
+        "number": None,
+        "on_behalf_of": None,
+        "parent": {
+            "quote_details": None,
+            "subscription_details": {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]},
+            "type": "subscription_details",
+        },
+        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
+        "period_end": period[1],
+        "period_start": period[0],
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "starting_balance": 0,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "subtotal": total,
+        "subtotal_excluding_tax": total,
+        "test_clock": None,
+        "total": total,
+        "total_discount_amounts": [],
+        "total_excluding_tax": total,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": None,
+    }
+    world.store.put("invoice", invoice)
+    world.emit("invoice.created", invoice)
+    return invoice
+
+
+def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
+    """Numbers and opens a draft, with the payment intent that will collect it (a new one unless given); nothing due is paid at once."""
+    customer = world.store.get("customer", invoice["customer"])
+    if customer is None:
+        return
+    now = world.clock.now()
+    sequence = customer["next_invoice_sequence"]
+    customer["next_invoice_sequence"] = sequence + 1
+    world.store.put("customer", customer)
+    invoice.update(
+        status="open",
+        number=f"{customer['invoice_prefix']}-{sequence:04d}",
+        effective_at=now,
+        ending_balance=0,
+        automatically_finalizes_at=None,
+        hosted_invoice_url=f"{world.base_url}/invoice/{invoice['id']}",
+        invoice_pdf=f"{world.base_url}/invoice/{invoice['id']}?print=1",
+        next_payment_attempt=None,
+    )
+    invoice["status_transitions"]["finalized_at"] = now
+    world.store.put("invoice", invoice)
+    world.emit("invoice.finalized", invoice)
+    if invoice["amount_due"] == 0:
+        _mark_paid(world, invoice, None)
+        return
+    _add_payment(world, invoice, intent or _new_intent(world, invoice))
+
+
+def _new_intent(world: World, invoice: Doc) -> Doc:
+    return payments.create_intent(
+        world,
+        amount=invoice["amount_due"],
+        currency=invoice["currency"],
+        livemode=invoice["livemode"],
+        customer=invoice["customer"],
+        description=_DESCRIPTIONS.get(invoice["billing_reason"], "Subscription update"),
+        setup_future_usage="off_session",
+    )
+
+
+_DESCRIPTIONS = {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}
+
+
+def _add_payment(world: World, invoice: Doc, intent: Doc) -> None:
+    world.store.put(
+        "invoice_payment",
+        {
+            "id": new_id("inpay"),
+            "object": "invoice_payment",
+            "amount_paid": None,
+            "amount_requested": invoice["amount_due"],
+            "created": world.clock.now(),
+            "currency": invoice["currency"],
+            "invoice": invoice["id"],
+            "is_default": True,
+            "livemode": invoice["livemode"],
+            "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
+            "status": "open",
+            "status_transitions": {"canceled_at": None, "paid_at": None},
+        },
+    )
+
+
+def payment_of(world: World, invoice: Doc) -> Doc | None:
+    """The invoice's default payment."""
+    return next((p for p in world.store.where("invoice_payment", "invoice", invoice["id"]) if p["is_default"]), None)
+
+
+def intent_of(world: World, invoice: Doc) -> Doc | None:
+    """The payment intent that collects the invoice."""
+    payment = payment_of(world, invoice)
+    return world.store.get("payment_intent", payment["payment"]["payment_intent"]) if payment else None
+
+
+def collect(
+    world: World, invoice: Doc, method: Doc | None, *, off_session: bool, authenticated: bool = False
+) -> Decline | None:
+    """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication."""
+    intent = intent_of(world, invoice)
+    if intent is None:
+        return None
+    invoice["attempted"] = True
+    invoice["attempt_count"] += 1
+    if method is None:
+        decline: Decline | None = _NO_CARD
+    else:
+        decline = payments.confirm(world, intent, method, off_session=off_session, authenticated=authenticated)
+    if decline:
+        record_failure(world, invoice)
+        return decline
+    if intent["status"] == "succeeded":
+        _mark_paid(world, invoice, intent)
+    else:
+        world.store.put("invoice", invoice)
+        world.emit("invoice.payment_action_required", invoice)
+    return None
+
+
+def record_failure(world: World, invoice: Doc) -> None:
+    """A failed attempt: when a renewal's retries are not over, the next one goes on the agenda."""
+    pauses = world.config.payment_retry_days
+    failures = invoice["attempt_count"]
+    invoice["next_payment_attempt"] = None
+    if invoice["billing_reason"] != "subscription_create" and failures <= len(pauses):
+        invoice["next_payment_attempt"] = world.clock.now() + pauses[failures - 1] * 86_400
+        world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])
+    world.store.put("invoice", invoice)
+    world.emit("invoice.payment_failed", invoice)
+
+
+def _mark_paid(world: World, invoice: Doc, intent: Doc | None) -> None:
+    now = world.clock.now()
+    invoice.update(
+        status="paid",
+        amount_paid=invoice["amount_due"],
+        amount_remaining=0,
+        attempted=True,
+        auto_advance=False,
+        next_payment_attempt=None,
+    )
+    invoice["status_transitions"]["paid_at"] = now
+    world.store.put("invoice", invoice)
+    payment = payment_of(world, invoice) if intent else None
+    if payment:
+        payment.update(status="paid", amount_paid=invoice["amount_due"])
+        payment["status_transitions"]["paid_at"] = now
+        world.store.put("invoice_payment", payment)
+        world.emit("invoice_payment.paid", payment)
+    world.emit("invoice.paid", invoice)
+    world.emit("invoice.payment_succeeded", invoice)
+
+
+def stop_collecting(world: World, invoice: Doc) -> None:
+    """Leaves an unpaid invoice as it is: no further attempts."""
+    before = snapshot(invoice)
+    invoice.update(auto_advance=False, next_payment_attempt=None)
+    world.emit_change("invoice.updated", invoice, before)
+
+
+def void(world: World, invoice: Doc) -> None:
+    """Declares an open invoice void and cancels its payment intent."""
+    invoice.update(status="void", auto_advance=False, next_payment_attempt=None, amount_remaining=0)
+    invoice["status_transitions"]["voided_at"] = world.clock.now()
+    world.store.put("invoice", invoice)
+    world.emit("invoice.voided", invoice)
+    intent = intent_of(world, invoice)
+    if intent and intent["status"] not in ("succeeded", "canceled"):
+        payments.cancel(world, intent, "void_invoice")
+
+
+def line(
+    world: World,
+    subscription: Doc,
+    item: Doc,
+    *,
+    amount: int,
+    description: str,
+    period: tuple[int, int],
+    proration: bool = False,
+) -> Doc:
+    """One line for a subscription item."""
+    price = item["price"]
+    return {
+        "id": f"il_{random_text(24)}",
+        "object": "line_item",
+        "amount": amount,
+        "currency": price["currency"],
+        "description": description,
+        "discount_amounts": [],
+        "discountable": not proration,
+        "discounts": [],
+        "invoice": None,
+        "livemode": subscription["livemode"],
+        "metadata": {**subscription["metadata"], **item["metadata"]},
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": {
+                "invoice_item": f"ii_{random_text(24)}" if proration else None,
+                "proration": proration,
+                "proration_details": {"credited_items": None},
+                "subscription": subscription["id"],
+                "subscription_item": item["id"],
+            },
+            "type": "subscription_item_details",
+        },
+        "period": {"end": period[1], "start": period[0]},
+        "pretax_credit_amounts": [],
+        "pricing": {
+            "price_details": {"price": price["id"], "product": price["product"]},
+            "type": "price_details",
+            "unit_amount_decimal": price["unit_amount_decimal"],
+        },
+        "quantity": item["quantity"],
+        "quantity_decimal": str(item["quantity"]),
+        "subscription": subscription["id"],
+        "subtotal": amount,
+        "taxes": [],
+    }

@@ -1,0 +1,254 @@
+"""Payment intents and the charges that they make."""
+
+from tollhouse_sandbox.billing import payment_methods
+from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, Decline
+from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.identifiers import new_id, random_text
+from tollhouse_sandbox.world import World
+
+
+def create_intent(
+    world: World,
+    *,
+    amount: int,
+    currency: str,
+    livemode: bool,
+    customer: str | None,
+    description: str | None = None,
+    metadata: Doc | None = None,
+    setup_future_usage: str | None = None,
+    receipt_email: str | None = None,
+    automatic: bool = False,
+) -> Doc:
+    """A payment intent (amount in minor units) that waits for a payment method."""
+    key = new_id("pi")
+    intent: Doc = {
+        "id": key,
+        "object": "payment_intent",
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": {"allow_redirects": "always", "enabled": True} if automatic else None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic",
+        "client_secret": f"{key}_secret_{random_text(25)}",
+        "confirmation_method": "automatic",
+        "created": world.clock.now(),
+        "currency": currency,
+        "customer": customer,
+        "customer_account": None,
+        "description": description,
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": livemode,
+        "metadata": metadata or {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {
+            "card": {
+                "installments": None,
+                "mandate_options": None,
+                "network": None,
+                "request_three_d_secure": "automatic",
+            }
+        },
+        "payment_method_types": ["card"],
+        "processing": None,
+        "receipt_email": receipt_email,
+        "review": None,
+        "setup_future_usage": setup_future_usage,
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    world.store.put("payment_intent", intent)
+    world.emit("payment_intent.created", intent)
+    return intent
+
+
+def confirm(
+    world: World, intent: Doc, method: Doc, *, off_session: bool, authenticated: bool = False
+) -> Decline | None:
+    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`."""
+    behaviour = payment_methods.behaviour_of(world, method)
+    set_up = bool(world.private(method["id"]).get("set_up"))
+    wants_owner = behaviour.authentication == "always" or (behaviour.authentication == "until_set_up" and not set_up)
+    intent["payment_method"] = method["id"]
+    intent["next_action"] = None
+    if wants_owner and not authenticated and not off_session:
+        _ask_for_authentication(world, intent)
+        return None
+    if wants_owner and not authenticated:
+        decline: Decline | None = AUTHENTICATION_REQUIRED
+    else:
+        decline = behaviour.off_session_decline if off_session else behaviour.decline
+    charge = _charge(world, intent, method, decline)
+    intent["latest_charge"] = charge["id"]
+    if decline:
+        return _fail(world, intent, method, charge, decline)
+    if authenticated:
+        world.keep_private(method["id"], set_up=True)
+    intent.update(status="succeeded", amount_received=intent["amount"], last_payment_error=None)
+    world.store.put("payment_intent", intent)
+    world.emit("charge.succeeded", charge)
+    world.emit("payment_intent.succeeded", intent)
+    return None
+
+
+def refuse_authentication(world: World, intent: Doc, method: Doc) -> Decline:
+    """The owner failed to authenticate."""
+    decline = Decline(
+        "payment_intent_authentication_failure",
+        "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    )
+    intent.update(
+        status="requires_payment_method",
+        next_action=None,
+        payment_method=None,
+        last_payment_error=error_of(decline, method),
+    )
+    world.store.put("payment_intent", intent)
+    world.emit("payment_intent.payment_failed", intent)
+    return decline
+
+
+def cancel(world: World, intent: Doc, reason: str | None) -> Doc:
+    """Ends an intent that has not succeeded."""
+    intent.update(status="canceled", canceled_at=world.clock.now(), cancellation_reason=reason, next_action=None)
+    world.store.put("payment_intent", intent)
+    world.emit("payment_intent.canceled", intent)
+    return intent
+
+
+def error_of(decline: Decline, method: Doc, charge: str | None = None) -> Doc:
+    """`last_payment_error` and the like."""
+    error: Doc = {
+        "code": decline.code,
+        "doc_url": f"https://stripe.com/docs/error-codes/{decline.code.replace('_', '-')}",
+        "message": decline.message,
+        "payment_method": snapshot(method),
+        "type": "card_error" if decline.decline_code or charge else "invalid_request_error",
+    }
+    if charge:
+        error["charge"] = charge
+    if decline.decline_code:
+        error["decline_code"] = decline.decline_code
+    return error
+
+
+def _ask_for_authentication(world: World, intent: Doc) -> None:
+    intent["status"] = "requires_action"
+    intent["next_action"] = {
+        "redirect_to_url": {"return_url": None, "url": f"{world.base_url}/authenticate/{intent['id']}"},
+        "type": "redirect_to_url",
+    }
+    world.store.put("payment_intent", intent)
+    world.emit("payment_intent.requires_action", intent)
+
+
+def _fail(world: World, intent: Doc, method: Doc, charge: Doc, decline: Decline) -> Decline:
+    intent.update(
+        status="requires_payment_method",
+        payment_method=None,
+        last_payment_error=error_of(decline, method, charge["id"]),
+    )
+    world.store.put("payment_intent", intent)
+    world.emit("charge.failed", charge)
+    world.emit("payment_intent.payment_failed", intent)
+    return decline
+
+
+def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> Doc:
+    paid = decline is None
+    card = method["card"]
+    charge: Doc = {
+        "id": new_id("ch"),
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"] if paid else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": snapshot(method["billing_details"]),
+        "calculated_statement_descriptor": world.config.account_name.upper()[:22],
+        "captured": paid,
+        "created": world.clock.now(),
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": decline.code if decline else None,
+        "failure_message": decline.message if decline else None,
+        "fraud_details": {},
+        "livemode": intent["livemode"],
+        "metadata": dict(intent["metadata"]),
+        "on_behalf_of": None,
+        "outcome": _outcome(decline),
+        "paid": paid,
+        "payment_intent": intent["id"],
+        "payment_method": method["id"],
+        "payment_method_details": {
+            "card": {
+                "amount_authorized": intent["amount"] if paid else None,
+                "authorization_code": random_text(6).upper() if paid else None,
+                "brand": card["brand"],
+                "checks": dict(card["checks"]),
+                "country": card["country"],
+                "exp_month": card["exp_month"],
+                "exp_year": card["exp_year"],
+                "fingerprint": card["fingerprint"],
+                "funding": card["funding"],
+                "installments": None,
+                "last4": card["last4"],
+                "mandate": None,
+                "network": card["brand"],
+                "three_d_secure": None,
+                "wallet": None,
+            },
+            "type": "card",
+        },
+        "receipt_email": intent["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "succeeded" if paid else "failed",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    return world.store.put("charge", charge)
+
+
+def _outcome(decline: Decline | None) -> Doc:
+    return {
+        "advice_code": "try_again_later" if decline and decline.decline_code == "insufficient_funds" else None,
+        "network_advice_code": None,
+        "network_decline_code": "05" if decline else None,
+        "network_status": "declined_by_network" if decline else "approved_by_network",
+        "reason": (decline.decline_code or decline.code) if decline else None,
+        "risk_level": "normal",
+        "risk_score": 20,
+        "seller_message": "The bank did not return any further details with this decline."
+        if decline
+        else "Payment complete.",
+        "type": "issuer_declined" if decline else "authorized",
+    }

@@ -1,0 +1,192 @@
+"""`/_sandbox/…`: the controls of the sandbox itself, for tests, demos and buttons."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from tollhouse_sandbox import trigger
+from tollhouse_sandbox.billing import agenda
+from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.faults import Faults
+from tollhouse_sandbox.http import Request, Response, as_json
+from tollhouse_sandbox.stripe_api.errors import StripeError
+from tollhouse_sandbox.world import World
+
+# Kinds that are not Stripe's objects.
+INTERNAL = frozenset(("delivery", "deleted_customer", "event", "idempotency_key", "mail", "private", "setting"))
+
+
+class Problem(Exception):
+    """A control was used wrongly: what, and how to use it."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+async def answer(world: World, request: Request) -> Response:
+    """The answer to one control; errors are `{"error": {"message"}}`."""
+    steps = request.path.strip("/").split("/")[1:]
+    try:
+        match request.method, steps:
+            case "POST", ["deliveries" | "events" as kind, key, "resend"]:
+                return as_json(_resend(world, kind, key))
+            case "DELETE", ["mail"]:
+                return as_json(_delete_mail(world))
+            case "DELETE", ["faults"]:
+                world.faults = Faults()
+                return as_json(world.faults)
+            case _:
+                handler = _CONTROLS.get((request.method, "/".join(steps)))
+                if handler is None:
+                    raise Problem(f"There is no control {request.method} {request.path}. See sandbox/README.md.", 404)
+                return as_json(await handler(world, request))
+    except Problem as problem:
+        return as_json({"error": {"message": str(problem)}}, problem.status)
+    except StripeError as refusal:
+        return as_json({"error": refusal.error}, refusal.status)
+
+
+def _body(request: Request) -> Doc:
+    if not request.body:
+        return {}
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {name: int(value) if value.isdigit() else value for name, value in request.form().items()}
+    try:
+        document = msgspec.json.decode(request.body)
+    except msgspec.DecodeError as error:
+        raise Problem(f"The body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise Problem("The body has to be a JSON object.")
+    return document
+
+
+def clock_of(world: World) -> Doc:
+    """The clock as shown."""
+    return {"now": world.clock.now(), "offset_seconds": world.clock.offset_seconds}
+
+
+async def _clock(world: World, request: Request) -> Doc:
+    return clock_of(world)
+
+
+async def _advance(world: World, request: Request) -> Doc:
+    given = _body(request)
+    now = world.clock.now()
+    if not given.keys() <= {"seconds", "to"} or len(given) != 1 or not isinstance(next(iter(given.values())), int):
+        raise Problem('Send {"seconds": n} or {"to": unix seconds}.')
+    moment = now + given["seconds"] if "seconds" in given else given["to"]
+    if moment < now:
+        raise Problem(f"The clock only moves forward: it is {now}, and {moment} is earlier.")
+    if moment > now + 20 * 366 * 86_400:
+        raise Problem("The clock moves by 20 years at most.")
+    return {"done": agenda.advance(world, moment), **clock_of(world)}
+
+
+async def _show_faults(world: World, request: Request) -> Faults:
+    return world.faults
+
+
+async def _set_faults(world: World, request: Request) -> Faults:
+    merged = {**msgspec.to_builtins(world.faults), **_body(request)}
+    try:
+        world.faults = msgspec.convert(merged, Faults)
+    except msgspec.ValidationError as error:
+        raise Problem(f"These are no faults: {error}. Known: {', '.join(Faults.__struct_fields__)}.") from None
+    return world.faults
+
+
+async def _deliveries(world: World, request: Request) -> Doc:
+    asked = request.asked()
+    rows = [
+        delivery
+        for delivery in world.store.newest("delivery")
+        if all(asked.get(name) in (None, delivery[name]) for name in ("status", "event", "endpoint", "type"))
+    ]
+    limit = asked.get("limit", "1000")
+    return {"data": rows[: int(limit) if limit.isdigit() else 1000], "total": len(rows)}
+
+
+async def _release(world: World, request: Request) -> Doc:
+    order = _body(request).get("order", "as_held")
+    if isinstance(order, list):
+        order = ",".join(map(str, order))
+    return {"released": world.deliveries.release(str(order))}
+
+
+async def _settle(world: World, request: Request) -> Doc:
+    timeout_ms = _body(request).get("timeout_ms", 5000)
+    if not isinstance(timeout_ms, int):
+        raise Problem('Send {"timeout_ms": n}.')
+    return {"settled": await world.deliveries.settle(timeout_ms / 1000)}
+
+
+def _resend(world: World, kind: str, key: str) -> Doc:
+    """Sends a delivery, or an event to every endpoint (also those made later), again."""
+    delivery = world.store.get("delivery", key) if kind == "deliveries" else None
+    event = world.store.get("event", delivery["event"] if delivery else key)
+    if event is None:
+        raise Problem(f"There is no such {'delivery' if kind == 'deliveries' else 'event'}: {key}", 404)
+    endpoints = [
+        endpoint
+        for endpoint in world.store.oldest("webhook_endpoint")
+        if endpoint["livemode"] == event["livemode"] and (delivery is None or endpoint["id"] == delivery["endpoint"])
+    ]
+    return {"deliveries": [world.deliveries.resend(event, endpoint)["id"] for endpoint in endpoints]}
+
+
+async def _events(world: World, request: Request) -> Doc:
+    wanted = request.asked().get("type")
+    rows = [event for event in world.store.newest("event") if wanted in (None, event["type"])]
+    return {"data": rows[:1000], "total": len(rows)}
+
+
+async def _state(world: World, request: Request) -> Doc:
+    kinds = [kind for kind in world.store.kinds() if kind not in INTERNAL]
+    return {"clock": clock_of(world), "objects": {kind: list(world.store.oldest(kind)) for kind in kinds}}
+
+
+async def _reset(world: World, request: Request) -> Doc:
+    world.forget_everything()
+    await asyncio.sleep(0)
+    return {"reset": True, **clock_of(world)}
+
+
+async def _trigger(world: World, request: Request) -> Doc:
+    given = _body(request)
+    try:
+        order = msgspec.convert(given, trigger.Order)
+    except msgspec.ValidationError as error:
+        raise Problem(f'{error}. Send {{"event": type, "customer"?, "price"?, "lookup_key"?}}.') from None
+    if order.event not in trigger.TRIGGERS:
+        raise Problem(f"No trigger for {order.event!r}. Known: {', '.join(sorted(trigger.TRIGGERS))}.")
+    return trigger.fire(world, order)
+
+
+async def _mail(world: World, request: Request) -> Doc:
+    to = request.asked().get("to")
+    return {"data": [mail for mail in world.store.newest("mail") if to is None or to in mail["to"]]}
+
+
+def _delete_mail(world: World) -> Doc:
+    keys = [mail["id"] for mail in world.store.oldest("mail")]
+    for key in keys:
+        world.store.delete("mail", key)
+    return {"deleted": len(keys)}
+
+
+_CONTROLS: dict[tuple[str, str], Callable[[World, Request], Awaitable[object]]] = {
+    ("GET", "clock"): _clock,
+    ("POST", "clock/advance"): _advance,
+    ("GET", "faults"): _show_faults,
+    ("POST", "faults"): _set_faults,
+    ("GET", "deliveries"): _deliveries,
+    ("POST", "deliveries/release"): _release,
+    ("POST", "deliveries/settle"): _settle,
+    ("GET", "events"): _events,
+    ("GET", "state"): _state,
+    ("POST", "reset"): _reset,
+    ("POST", "trigger"): _trigger,
+    ("GET", "mail"): _mail,
+}

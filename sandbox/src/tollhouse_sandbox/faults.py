@@ -1,0 +1,53 @@
+"""Faults on demand: what the outside world can be told to do wrong."""
+
+from typing import Literal
+
+import msgspec
+
+
+class ApiError(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Answers `status` to the next `count` API calls whose path begins with `path`."""
+
+    status: int = 500
+    count: int = 1
+    path: str = "/v1/"
+    method: str | None = None
+    when: Literal["before", "after"] = "before"
+    """`after`: the call takes effect and only its answer is lost."""
+
+
+class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The faults in force. Deliveries: drop, double, delay, reorder, hold; the API: latency and errors."""
+
+    drop: int | str = 0
+    """The next n deliveries, or every delivery of a type (`invoice.*`, `*`) until told otherwise."""
+    double: bool = False
+    delay_ms: int = 0
+    reorder: bool = False
+    hold: bool = False
+    api_latency_ms: int = 0
+    api_errors: list[ApiError] = []
+
+
+def type_matches(pattern: str, event_type: str) -> bool:
+    """`*` matches every type, `invoice.*` a family, anything else itself."""
+    return pattern == "*" or pattern == event_type or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
+
+
+def takes_drop(faults: Faults, event_type: str) -> bool:
+    """Whether this delivery is to be lost; a counted drop is used up by one."""
+    if isinstance(faults.drop, str):
+        return type_matches(faults.drop, event_type)
+    if faults.drop > 0:
+        faults.drop -= 1
+        return True
+    return False
+
+
+def takes_api_error(faults: Faults, method: str, path: str) -> ApiError | None:
+    """The error that this call is to meet, used up by one; None to go on."""
+    for error in faults.api_errors:
+        if error.count > 0 and path.startswith(error.path) and error.method in (None, method):
+            error.count -= 1
+            return error
+    return None

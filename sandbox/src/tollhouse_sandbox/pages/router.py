@@ -1,0 +1,47 @@
+"""Which page answers which path."""
+
+from tollhouse_sandbox.http import Request, Response
+from tollhouse_sandbox.pages import checkout, console, inbox
+from tollhouse_sandbox.pages.render import page, stylesheet
+from tollhouse_sandbox.world import World
+
+
+def answer(world: World, request: Request) -> Response:
+    """The page, or 404 as a page."""
+    method = "GET" if request.method == "HEAD" else request.method
+    match method, request.path.strip("/").split("/"):
+        case "GET", ["static", "sandbox.css"]:
+            headers = {"content-type": "text/css; charset=utf-8", "cache-control": "max-age=300"}
+            return Response(200, stylesheet(), headers)
+        case "GET" | "POST", ["checkout", key]:
+            return checkout.checkout(world, request, key)
+        case "GET" | "POST", ["checkout", key, "authenticate"]:
+            return checkout.authentication(world, request, key)
+        case "GET" | "POST", ["portal", secret]:
+            return checkout.portal(world, request, secret)
+        case "GET", ["invoice", key]:
+            return checkout.invoice(world, key)
+        case "GET", [""]:
+            return console.index(world)
+        case "POST", ["clock"]:
+            return console.advance(world, request)
+        case "GET", ["objects", kind]:
+            return console.objects(world, kind)
+        case "GET", ["objects", kind, key]:
+            return console.one(world, kind, key)
+        case "GET", ["events"]:
+            return console.events(world, request)
+        case "GET", ["deliveries"]:
+            return console.deliveries(world)
+        case "POST", ["deliveries", key, "resend"]:
+            return console.resend(world, key)
+        case "GET", ["mail"]:
+            return inbox.listing(world)
+        case "GET", ["mail", key]:
+            return inbox.message(world, key)
+        case "GET", ["mail", key, "html"]:
+            return inbox.html(world, key)
+        case _:
+            return page(
+                world, "notice.html", status=404, title="Not found", text="There is no such page here.", link=None
+            )

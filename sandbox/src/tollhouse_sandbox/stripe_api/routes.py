@@ -1,0 +1,115 @@
+"""Every path of Stripe's API that the sandbox answers, and who answers it."""
+
+from collections.abc import Callable
+
+from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.stripe_api.call import Call
+from tollhouse_sandbox.stripe_api.resources import (
+    account,
+    charges,
+    checkout_sessions,
+    customers,
+    events,
+    invoice_payments,
+    invoices,
+    payment_intents,
+    payment_methods,
+    portal_sessions,
+    prices,
+    products,
+    setup_intents,
+    subscription_items,
+    subscriptions,
+    webhook_endpoints,
+)
+
+Handler = Callable[[Call], Doc]
+
+ROUTES: dict[tuple[str, str], Handler] = {
+    ("GET", "/v1/account"): account.retrieve,
+    ("POST", "/v1/customers"): customers.create,
+    ("GET", "/v1/customers"): customers.list_,
+    ("GET", "/v1/customers/search"): customers.search,
+    ("GET", "/v1/customers/:id"): customers.retrieve,
+    ("POST", "/v1/customers/:id"): customers.update,
+    ("DELETE", "/v1/customers/:id"): customers.delete,
+    ("GET", "/v1/customers/:id/payment_methods"): payment_methods.list_of_customer,
+    ("POST", "/v1/products"): products.create,
+    ("GET", "/v1/products"): products.list_,
+    ("GET", "/v1/products/:id"): products.retrieve,
+    ("POST", "/v1/products/:id"): products.update,
+    ("DELETE", "/v1/products/:id"): products.delete,
+    ("POST", "/v1/prices"): prices.create,
+    ("GET", "/v1/prices"): prices.list_,
+    ("GET", "/v1/prices/:id"): prices.retrieve,
+    ("POST", "/v1/prices/:id"): prices.update,
+    ("POST", "/v1/checkout/sessions"): checkout_sessions.create,
+    ("GET", "/v1/checkout/sessions"): checkout_sessions.list_,
+    ("GET", "/v1/checkout/sessions/:id"): checkout_sessions.retrieve,
+    ("POST", "/v1/checkout/sessions/:id"): checkout_sessions.update,
+    ("POST", "/v1/checkout/sessions/:id/expire"): checkout_sessions.expire,
+    ("GET", "/v1/checkout/sessions/:id/line_items"): checkout_sessions.line_items,
+    ("POST", "/v1/subscriptions"): subscriptions.create,
+    ("GET", "/v1/subscriptions"): subscriptions.list_,
+    ("GET", "/v1/subscriptions/:id"): subscriptions.retrieve,
+    ("POST", "/v1/subscriptions/:id"): subscriptions.update,
+    ("DELETE", "/v1/subscriptions/:id"): subscriptions.cancel,
+    ("GET", "/v1/subscription_items"): subscription_items.list_,
+    ("GET", "/v1/subscription_items/:id"): subscription_items.retrieve,
+    ("GET", "/v1/invoices"): invoices.list_,
+    ("GET", "/v1/invoices/:id"): invoices.retrieve,
+    ("POST", "/v1/invoices/:id"): invoices.update,
+    ("GET", "/v1/invoices/:id/lines"): invoices.lines,
+    ("POST", "/v1/invoices/:id/finalize"): invoices.finalize,
+    ("POST", "/v1/invoices/:id/pay"): invoices.pay,
+    ("POST", "/v1/invoices/:id/void"): invoices.void,
+    ("GET", "/v1/invoice_payments"): invoice_payments.list_,
+    ("GET", "/v1/invoice_payments/:id"): invoice_payments.retrieve,
+    ("POST", "/v1/payment_intents"): payment_intents.create,
+    ("GET", "/v1/payment_intents"): payment_intents.list_,
+    ("GET", "/v1/payment_intents/:id"): payment_intents.retrieve,
+    ("POST", "/v1/payment_intents/:id"): payment_intents.update,
+    ("POST", "/v1/payment_intents/:id/confirm"): payment_intents.confirm,
+    ("POST", "/v1/payment_intents/:id/cancel"): payment_intents.cancel,
+    ("POST", "/v1/payment_methods"): payment_methods.create,
+    ("GET", "/v1/payment_methods"): payment_methods.list_,
+    ("GET", "/v1/payment_methods/:id"): payment_methods.retrieve,
+    ("POST", "/v1/payment_methods/:id"): payment_methods.update,
+    ("POST", "/v1/payment_methods/:id/attach"): payment_methods.attach,
+    ("POST", "/v1/payment_methods/:id/detach"): payment_methods.detach,
+    ("POST", "/v1/setup_intents"): setup_intents.create,
+    ("GET", "/v1/setup_intents"): setup_intents.list_,
+    ("GET", "/v1/setup_intents/:id"): setup_intents.retrieve,
+    ("POST", "/v1/setup_intents/:id/confirm"): setup_intents.confirm,
+    ("POST", "/v1/setup_intents/:id/cancel"): setup_intents.cancel,
+    ("GET", "/v1/charges"): charges.list_,
+    ("GET", "/v1/charges/:id"): charges.retrieve,
+    ("POST", "/v1/webhook_endpoints"): webhook_endpoints.create,
+    ("GET", "/v1/webhook_endpoints"): webhook_endpoints.list_,
+    ("GET", "/v1/webhook_endpoints/:id"): webhook_endpoints.retrieve,
+    ("POST", "/v1/webhook_endpoints/:id"): webhook_endpoints.update,
+    ("DELETE", "/v1/webhook_endpoints/:id"): webhook_endpoints.delete,
+    ("GET", "/v1/events"): events.list_,
+    ("GET", "/v1/events/:id"): events.retrieve,
+    ("POST", "/v1/billing_portal/sessions"): portal_sessions.create,
+}
+
+_EXACT = {route: handler for route, handler in ROUTES.items() if ":" not in route[1]}
+_WITH_ID = {
+    (method, tuple(pattern.split("/")[1:])): handler for (method, pattern), handler in ROUTES.items() if ":" in pattern
+}
+
+
+def find(method: str, path: str) -> tuple[Handler, tuple[str, ...]] | None:
+    """Who answers the path, and the ids in it."""
+    handler = _EXACT.get((method, path))
+    if handler:
+        return handler, ()
+    steps = path.split("/")[1:]
+    for place in (2, 3):
+        if len(steps) > place and steps[place]:
+            pattern = tuple(":id" if here == place else step for here, step in enumerate(steps))
+            handler = _WITH_ID.get((method, pattern))
+            if handler:
+                return handler, (steps[place],)
+    return None
