@@ -112,11 +112,11 @@ class Aside:
         except TollhouseError as error:
             return error
         if decision.shortage is not None:
-            return Outcome(decision.answer, False, decision.shortage.code)
+            return Outcome(decision.answer, False, decision.shortage.code, decision.limit)
         book.add(decision.state, decision.entries)
         await keep_answer(tx, book, ask.operation, ask.key, ask.fingerprint, decision.answer.decode())
         await self._write_slots(tx, book, ask, decision)
-        return Outcome(decision.answer, True)
+        return Outcome(decision.answer, True, None, decision.limit)
 
     async def _write_slots(self, tx: Tx, book: Book, ask: Ask, decision: Decision) -> None:
         last = decision.entries[-1]

@@ -1,11 +1,12 @@
 """One admission, decided: pure, no I/O. Used by the lanes, one by one, and by `check`."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
 
 from tollhouse.admission.model import Answer, Ask, LeaseView
-from tollhouse.catalog.model import Catalog, Meter, PlanVersion
+from tollhouse.catalog.model import Catalog, Meter
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.units import unscale
@@ -13,7 +14,7 @@ from tollhouse.ledger.book import encode, plan_of, time_of
 from tollhouse.ledger.model import Entry, Shortage, State
 from tollhouse.ledger.rules import standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
-from tollhouse.ledger.views import Amount, meter_view, reason_of
+from tollhouse.ledger.views import Amount, MeterView, meter_view, reason_of
 
 PREFIX = {"admit": "adm", "hold": "hld"}
 _REPLAYED = (b'"replayed":false', b'"replayed":true')
@@ -34,6 +35,7 @@ class Decision(msgspec.Struct, frozen=True):
     answer: bytes
     shortage: Shortage | None = None
     lease: LeaseRow | None = None
+    limit: str | None = None  # the `RateLimit` field of the answer, where the action costs a rate meter
 
 
 def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
@@ -46,23 +48,39 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     meters = catalog.meters
     result = standing_shortage(state) or take(state, plan, meters, ask.cost, at)
     if isinstance(result, Shortage):
-        return Decision(state, tuple(turned), _refusal(state, plan, catalog, ask, result, at), result)
+        views = {name: meter_view(state, plan, meters[name], at) for name in ask.cost if plan.allows(meters[name])}
+        refusal = Answer(False, None, False, reason=reason_of(result, catalog, plan), meters=views)
+        limit = rate_limit_field(views, ask.cost, meters, at)
+        return Decision(state, tuple(turned), encode(refusal), result, None, limit)
     after = result.state
     remaining, used = sums(after)
     kind = "admission" if ask.operation == "admit" else "hold"
     entry = Entry(after.seq, kind, ask.action, at, result.moves, remaining, used, None, ask.metadata)  # type: ignore[arg-type]
     lease = lease_of(ask, meters)
+    views = {name: meter_view(after, plan, meters[name], at) for name in ask.cost}
     answer = Answer(
         True,
         entry_id(PREFIX[ask.operation], ask.customer, after.seq),
         False,
         _debits(catalog, ask),
         None,
-        {name: meter_view(after, plan, meters[name], at) for name in ask.cost},
+        views,
         None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
         None if ask.terms is None else rfc3339(at + ask.terms.ttl_ms),
     )
-    return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease)
+    limit = rate_limit_field(views, ask.cost, meters, at)
+    return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease, limit)
+
+
+def rate_limit_field(views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int) -> str | None:
+    """`"requests";r=99;t=10`: what is left and the seconds until some of it comes back (IETF RateLimit header fields)."""
+    for name in cost:
+        meter = meters[name]
+        if meter.kind == "rate" and name in views:
+            sixth = meter.window_ms // 6 or 1
+            left = views[name].remaining
+            return None if left is None else f'"{name}";r={left};t={max(1, -(-(sixth - at % sixth) // 1000))}'
+    return None
 
 
 def lease_of(ask: Ask, meters: dict[str, Meter]) -> LeaseRow | None:
@@ -81,16 +99,6 @@ def heartbeat_seconds(ttl_ms: int) -> int:
 def replayed(answer: bytes) -> bytes:
     """The first answer again, told to be so; nothing else differs (rule 12)."""
     return answer.replace(*_REPLAYED, 1)
-
-
-def _refusal(state: State, plan: PlanVersion, catalog: Catalog, ask: Ask, shortage: Shortage, at: int) -> bytes:
-    meters = {
-        name: meter_view(state, plan, catalog.meters[name], at)
-        for name in ask.cost
-        if plan.allows(catalog.meters[name])
-    }
-    answer = Answer(False, None, False, reason=reason_of(shortage, catalog, plan), meters=meters)
-    return encode(answer)
 
 
 def _debits(catalog: Catalog, ask: Ask) -> dict[str, Amount]:

@@ -274,7 +274,7 @@ class Lane:
         for customer in saved:
             self._remember(customer, work.versions[customer] + 1, work.states[customer])
             for ask, decision in work.decided[customer]:
-                succeed(ask, Outcome(decision.answer, True))
+                succeed(ask, Outcome(decision.answer, True, None, decision.limit))
         for (customer, _, _), (first, decision, followers) in work.same_key.items():
             if followers and customer in saved:
                 answer_followers(first, decision, followers)
@@ -283,7 +283,7 @@ class Lane:
                 for ask, decision in refusals:
                     code = decision.shortage.code if decision.shortage else ""
                     self._refused(ask, code, self._clock.now_ms())
-                    succeed(ask, Outcome(decision.answer, False, code))
+                    succeed(ask, Outcome(decision.answer, False, code, decision.limit))
         return stale
 
     def _remember(self, customer: str, version: int, state: State) -> None:

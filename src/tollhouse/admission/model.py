@@ -60,6 +60,7 @@ class Outcome(msgspec.Struct, frozen=True):
     body: bytes
     allowed: bool
     code: str | None = None
+    limit: str | None = None  # the `RateLimit` header field
 
 
 class KnownKey(msgspec.Struct, frozen=True):

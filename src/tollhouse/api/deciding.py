@@ -1,0 +1,158 @@
+"""`POST /v1/admit` and `/v1/admit/batch`: plain ASGI handlers, because they are the hot path.
+
+They share the typed structs with the other handlers and stand in the OpenAPI document through `documented.py`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from tollhouse.admission.model import Outcome
+from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint, prepare
+from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.house import House
+from tollhouse.kernel.errors import InvalidRequest, NotAuthenticated, TollhouseError
+from tollhouse.kernel.ids import is_id
+
+MOST_BODY_BYTES = 4 * 1024 * 1024
+JSON = b"application/json"
+
+_decode_admit = msgspec.json.Decoder(AdmitRequest).decode
+_decode_batch = msgspec.json.Decoder(BatchRequest).decode
+
+Work = Callable[[House, bytes, str | None], Awaitable[tuple[bytes, list[tuple[bytes, bytes]]]]]
+
+
+class BodyTooLarge(InvalidRequest):
+    """More than 4 MiB."""
+
+    default_code = "body_too_large"
+
+
+def hot_routes(house: House) -> list[ASGIRouteHandler]:
+    """The plain ASGI handlers, to be mounted in Litestar."""
+
+    @asgi("/v1/admit", copy_scope=True)
+    async def admit(scope: Scope, receive: Receive, send: Send) -> None:
+        await _serve(house, _admit, scope, receive, send)
+
+    @asgi("/v1/admit/batch", copy_scope=True)
+    async def admit_batch(scope: Scope, receive: Receive, send: Send) -> None:
+        await _serve(house, _admit_batch, scope, receive, send)
+
+    return [admit, admit_batch]
+
+
+async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: Send) -> None:
+    """Authenticate, read, work, answer; every error as a problem."""
+    status, content_type, headers = 200, JSON, []
+    try:
+        if scope["method"] != "POST":
+            status, content_type = 405, PROBLEM_JSON.encode()
+            body = problem(405, "method_not_allowed", "only POST is understood here")
+            headers = [(b"allow", b"POST")]
+        else:
+            key = authenticate(house, scope["headers"])
+            body, headers = await work(house, await _read(receive), key)
+    except TollhouseError as error:
+        status, body, extra = problem_of(error)
+        content_type = PROBLEM_JSON.encode()
+        headers = [(name.encode(), value.encode()) for name, value in extra.items()]
+    except msgspec.MsgspecError as error:
+        status, content_type = (422, PROBLEM_JSON.encode()) if isinstance(error, msgspec.ValidationError) else (400, PROBLEM_JSON.encode())
+        body = problem(status, "invalid_request", str(error), {"fix": "see /docs for the fields of this request"})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", content_type),
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", secrets.token_hex(8).encode()),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def authenticate(house: House, headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The request's Idempotency-Key, once its secret key was found good. Raises NotAuthenticated."""
+    known, idempotency_key = False, None
+    for name, value in headers:
+        if name == b"authorization":
+            known = value[:7].lower() == b"bearer " and house.keys.knows(value[7:])
+        elif name == b"idempotency-key":
+            idempotency_key = value.decode("latin-1")
+    if not known:
+        raise NotAuthenticated("no valid secret key came with the request", fix="send `Authorization: Bearer th_sk_…`")
+    return idempotency_key
+
+
+async def _read(receive: Receive) -> bytes:
+    message: Any = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MOST_BODY_BYTES:
+            raise BodyTooLarge(f"the body is larger than {MOST_BODY_BYTES} bytes", fix="send smaller batches")
+    return body
+
+
+async def _admit(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    request = _decode_admit(body)
+    customer = request.customer if is_id(request.customer, "cus") else await house.directory.find(request.customer)
+    outcome = await _submit(house, request, customer, header_key)
+    return outcome.body, [] if outcome.limit is None else [(b"ratelimit", outcome.limit.encode())]
+
+
+def _submit(house: House, request: AdmitRequest, customer: str, header_key: str | None) -> asyncio.Future[Outcome]:
+    ready = prepare(request, house.catalog, header_key)
+    mark = fingerprint(customer, ready.action, ready.metadata, request.amount and dict(sorted(ready.cost.items())))
+    return house.admission.submit("admit", customer, ready.action, ready.cost, ready.key, mark, ready.metadata)
+
+
+async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Each item decided in its order; a bad one is answered with its error and spoils only itself."""
+    if header_key is not None:
+        raise InvalidRequest("a batch takes no Idempotency-Key", code="invalid_key", fix="give each item a key of its own")
+    waiting: list[asyncio.Future[Outcome] | bytes] = []
+    requests = [_decoded(item) for item in _decode_batch(body).items]
+    references = {r.customer for r in requests if isinstance(r, AdmitRequest) and not is_id(r.customer, "cus")}
+    known = await house.directory.lookup(references) if references else {}
+    for request in requests:
+        if isinstance(request, bytes):
+            waiting.append(request)
+            continue
+        try:
+            customer = request.customer if is_id(request.customer, "cus") else known.get(request.customer)
+            if customer is None:
+                raise house.directory.unknown(request.customer)
+            waiting.append(_submit(house, request, customer, None))
+        except TollhouseError as error:
+            waiting.append(_error_item(error))
+    answers: list[bytes] = []
+    for item in waiting:
+        try:
+            answers.append(item if isinstance(item, bytes) else (await item).body)
+        except TollhouseError as error:
+            answers.append(_error_item(error))
+    return b'{"items":[' + b",".join(answers) + b"]}", []
+
+
+def _decoded(item: msgspec.Raw) -> AdmitRequest | bytes:
+    try:
+        return _decode_admit(item)
+    except msgspec.MsgspecError as error:
+        return b'{"allowed":false,"id":null,"error":%s}' % problem(422, "invalid_request", str(error))
+
+
+def _error_item(error: TollhouseError) -> bytes:
+    return b'{"allowed":false,"id":null,"error":%s}' % problem_of(error)[1]

@@ -1,0 +1,70 @@
+"""Errors as RFC 9457 `application/problem+json`. The only place that knows HTTP statuses of our errors."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+
+from tollhouse.admission.leases import LeaseLost
+from tollhouse.kernel.errors import (
+    Conflict,
+    ConfigurationError,
+    InvalidRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Refused,
+    TollhouseError,
+    TooManyAttempts,
+    Unavailable,
+)
+
+PROBLEM_JSON = "application/problem+json"
+DOCS = "/docs/errors#"
+
+STATUS: tuple[tuple[type[TollhouseError], int], ...] = (
+    (NotAuthenticated, 401),
+    (NotAllowed, 403),
+    (Refused, 403),
+    (NotFound, 404),
+    (LeaseLost, 410),
+    (Conflict, 409),
+    (InvalidRequest, 422),
+    (TooManyAttempts, 429),
+    (Unavailable, 503),
+    (ConfigurationError, 503),
+)
+RETRY_AFTER_SECONDS = 1
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def status_of(error: TollhouseError) -> int:
+    """The HTTP status of one of our errors; 500 for what nobody may cause from outside."""
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def problem(status: int, code: str, detail: str, fields: Mapping[str, object] | None = None) -> bytes:
+    """The body of a problem. `fields` are what helps: meter, needed, remaining, resets_at, fix…"""
+    body: dict[str, object] = {
+        "type": f"{DOCS}{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    body.update({name: value for name, value in (fields or {}).items() if value is not None})
+    return encode(body)
+
+
+def problem_of(error: TollhouseError) -> tuple[int, bytes, dict[str, str]]:
+    """(status, body, further headers) of one of our errors."""
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    retry_after = error.fields.get("retry_after")
+    if retry_after is None and status == 503 and isinstance(error, Unavailable):
+        retry_after = RETRY_AFTER_SECONDS
+    if isinstance(retry_after, int | float):
+        headers["retry-after"] = str(max(1, round(retry_after)))
+    fields = {name: value for name, value in error.fields.items() if name not in ("shortage", "plan")}
+    return status, problem(status, error.code, error.detail, {**fields, "fix": error.fix}), headers
