@@ -1,1 +1,17 @@
-"""The only place that imports the Stripe SDK."""
+"""Stripe: the only place that imports its SDK. Everything leaves here in the words of `billing.model`."""
+
+from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, StripeGateway, opened
+from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, sign, verify
+from tollhouse.billing.stripe.translate import event as read_event
+
+__all__ = [
+    "FIXES",
+    "SUPPORTED_API_VERSION",
+    "TOLERANCE_SECONDS",
+    "BadSignature",
+    "StripeGateway",
+    "opened",
+    "read_event",
+    "sign",
+    "verify",
+]

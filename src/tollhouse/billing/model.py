@@ -1,0 +1,157 @@
+"""Billing in our own words: what Stripe says about one customer, and what our prices are there.
+
+Times are milliseconds since 1970 in UTC, money is minor units of a lower-case currency. Nothing here knows the SDK.
+"""
+
+import msgspec
+
+LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"})
+"""A subscription in one of these has begun and has not ended (docs.stripe.com/billing/subscriptions/overview)."""
+
+OWING_STATUSES = frozenset({"past_due", "unpaid", "paused"})
+"""Live, and nothing more is admitted until it is paid."""
+
+CUSTOMER_KEY = "tollhouse_customer"
+PLAN_KEY = "tollhouse_plan"
+VERSION_KEY = "tollhouse_plan_version"
+"""Keys of the metadata that we write on Stripe's objects."""
+
+
+class PriceFacts(msgspec.Struct, frozen=True):
+    """A price as Stripe has it. `every` is `month`, `year`, another of Stripe's intervals, or empty for a single payment."""
+
+    id: str
+    product: str
+    currency: str
+    amount_minor: int
+    every: str
+    interval_count: int = 1
+    lookup_key: str | None = None
+    active: bool = True
+
+
+class SoldPrice(msgspec.Struct, frozen=True):
+    """A price of Stripe's, and the plan version that is bought with it."""
+
+    id: str
+    product: str
+    plan: str
+    version: int
+    every: str
+    currency: str
+    amount_minor: int
+    lookup_key: str | None = None
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One line of a subscription, in its current period."""
+
+    id: str
+    price: PriceFacts
+    quantity: int
+    period_start: int
+    period_end: int
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A subscription as Stripe has it now."""
+
+    id: str
+    status: str
+    created_at: int
+    anchor: int
+    items: tuple[Item, ...]
+    currency: str
+    cancel_at_period_end: bool = False
+    cancel_at: int | None = None
+    canceled_at: int | None = None
+    ended_at: int | None = None
+    trial_end: int | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE_STATUSES
+
+
+class InvoiceLine(msgspec.Struct, frozen=True):
+    """One line of an invoice: `amount_minor` is what was asked for it after discounts, without tax."""
+
+    id: str
+    amount_minor: int
+    currency: str
+    price: str | None
+    product: str | None
+    subscription: str | None
+    proration: bool
+    period_start: int
+    period_end: int
+    description: str = ""
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    """An invoice as Stripe has it now. `status`: draft, open, paid, uncollectible or void."""
+
+    id: str
+    status: str
+    reason: str
+    subscription: str | None
+    created_at: int
+    currency: str
+    amount_due_minor: int
+    amount_paid_minor: int
+    attempts: int
+    lines: tuple[InvoiceLine, ...]
+    paid_at: int | None = None
+    number: str | None = None
+    next_attempt_at: int | None = None
+    page_url: str | None = None
+    pdf_url: str | None = None
+
+
+class StripeCustomer(msgspec.Struct, frozen=True):
+    """A customer as Stripe has it."""
+
+    id: str
+    email: str | None = None
+    deleted: bool = False
+    metadata: dict[str, str] = {}
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything Stripe says about one customer at one moment, each list read to its end."""
+
+    customer: str
+    subscriptions: tuple[Subscription, ...]
+    invoices: tuple[Invoice, ...]
+    prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
+
+    def facts_of_prices(self) -> dict[str, PriceFacts]:
+        """Every price that is known from this look, by id."""
+        seen = {item.price.id: item.price for subscription in self.subscriptions for item in subscription.items}
+        return {**self.prices, **seen}
+
+
+class CheckoutSession(msgspec.Struct, frozen=True):
+    """A Checkout page: `open`, `complete` or `expired`; `url` only while it is open."""
+
+    id: str
+    status: str
+    created_at: int
+    expires_at: int
+    url: str | None = None
+
+
+class WebhookEvent(msgspec.Struct, frozen=True):
+    """What is read of an incoming event; everything else is fetched, whatever version it was written in.
+
+    `subject` is the Stripe customer whose state it is about, else the object's own id.
+    """
+
+    id: str
+    type: str
+    subject: str
+    live_mode: bool
+    created_at: int
+    object_id: str | None = None
+    subscription: str | None = None

@@ -1,0 +1,98 @@
+"""Every statement of billing."""
+
+from tollhouse.store import Sql
+
+# --- Stripe's customers and the fence -------------------------------------------------------------------------------
+LINK = Sql(
+    "insert into stripe_customer (id, customer, linked_at, sync_seq) values (:id, :customer, :now, 0)"
+    " on conflict do nothing"
+)
+LINK_OF_CUSTOMER = Sql("select id, customer, sync_seq, synced_at from stripe_customer where customer = :customer")
+LINK_OF_STRIPE = Sql("select id, customer, sync_seq, synced_at from stripe_customer where id = :id")
+PASS_FENCE = Sql(
+    "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at"
+    " where id = :id and sync_seq = :sync_seq"
+)
+LINKS_DUE = Sql(
+    "select id, due_at from stripe_customer where due_at <= :now order by due_at limit :most [[for update skip locked]]"
+)
+LINK_LOOKED_AT = Sql("update stripe_customer set due_at = null where id = :id and due_at = :due_at")
+
+# --- Prices ---------------------------------------------------------------------------------------------------------
+_PRICE = "id, product, plan, version, every, currency, amount_minor, lookup_key"
+PRICES = Sql(f"select {_PRICE} from stripe_price")
+SAVE_PRICE = Sql(
+    f"insert into stripe_price ({_PRICE}, created_at)"
+    " values (:id, :product, :plan, :version, :every, :currency, :amount_minor, :lookup_key, :now)"
+    " on conflict (id) do update set product = excluded.product, plan = excluded.plan, version = excluded.version,"
+    " lookup_key = excluded.lookup_key"
+)
+LEARN_PRICE = Sql(
+    f"insert into stripe_price ({_PRICE}, created_at)"
+    " values (:id, :product, :plan, :version, :every, :currency, :amount_minor, :lookup_key, :now)"
+    " on conflict do nothing"
+)
+
+# --- Subscriptions and invoices -------------------------------------------------------------------------------------
+_SUBSCRIPTION = (
+    "id, status, plan, version, price, every, currency, amount_minor, created_at, period_start, period_end, cancel_at,"
+    " ended_at, second_since"
+)
+SUBSCRIPTIONS = Sql(
+    f"select {_SUBSCRIPTION} from subscription where cell = :cell and customer = :customer order by created_at, id"
+)
+SAVE_SUBSCRIPTION = Sql(
+    f"insert into subscription (cell, customer, {_SUBSCRIPTION})"
+    " values (:cell, :customer, :id, :status, :plan, :version, :price, :every, :currency, :amount_minor, :created_at,"
+    " :period_start, :period_end, :cancel_at, :ended_at, :second_since)"
+    " on conflict (cell, customer, id) do update set status = excluded.status, plan = excluded.plan,"
+    " version = excluded.version, price = excluded.price, every = excluded.every, currency = excluded.currency,"
+    " amount_minor = excluded.amount_minor, period_start = excluded.period_start, period_end = excluded.period_end,"
+    " cancel_at = excluded.cancel_at, ended_at = excluded.ended_at, second_since = excluded.second_since"
+)
+_INVOICE = (
+    "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, created_at, paid_at,"
+    " attempts, next_attempt_at, page_url, pdf_url"
+)
+INVOICES = Sql(
+    f"select {_INVOICE} from invoice where cell = :cell and customer = :customer"
+    " order by created_at desc, id desc limit :most"
+)
+SAVE_INVOICE = Sql(
+    f"insert into invoice (cell, customer, {_INVOICE})"
+    " values (:cell, :customer, :id, :number, :subscription, :status, :reason, :currency, :amount_due_minor,"
+    " :amount_paid_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
+    " on conflict (cell, customer, id) do update set number = excluded.number, status = excluded.status,"
+    " amount_due_minor = excluded.amount_due_minor, amount_paid_minor = excluded.amount_paid_minor,"
+    " paid_at = excluded.paid_at, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,"
+    " page_url = excluded.page_url, pdf_url = excluded.pdf_url"
+)
+GRANTED = Sql(
+    "select subscription, plan, period_end, month, invoice, line from period_grant"
+    " where cell = :cell and customer = :customer"
+)
+SAVE_GRANTED = Sql(
+    "insert into period_grant (cell, customer, subscription, plan, period_end, month, invoice, line, at)"
+    " values (:cell, :customer, :subscription, :plan, :period_end, :month, :invoice, :line, :now) on conflict do nothing"
+)
+
+# --- Checkout -------------------------------------------------------------------------------------------------------
+SAVE_SESSION = Sql(
+    "insert into checkout_session (cell, customer, id, plan, version, every, price, created_at, expires_at)"
+    " values (:cell, :customer, :id, :plan, :version, :every, :price, :now, :expires_at) on conflict do nothing"
+)
+SESSION_OWNER = Sql("select customer from checkout_session where id = :id")
+SESSION_COMPLETED = Sql(
+    "update checkout_session set completed_at = :now"
+    " where cell = :cell and customer = :customer and id = :id and completed_at is null"
+)
+SESSION_EXPIRED = Sql(
+    "update checkout_session set expired_at = :now"
+    " where cell = :cell and customer = :customer and id = :id and expired_at is null and completed_at is null"
+)
+OPEN_ATTEMPTS = Sql(
+    "insert into payment_attempts (subject, times, forget_at) values (:subject, '[]', :forget_at) on conflict do nothing"
+)
+LOCK_ATTEMPTS = Sql("select times from payment_attempts where subject = :subject [[for update]]")
+SAVE_ATTEMPTS = Sql("update payment_attempts set times = :times, forget_at = :forget_at where subject = :subject")
+FORGET_ATTEMPTS = Sql("delete from payment_attempts where forget_at <= :now")

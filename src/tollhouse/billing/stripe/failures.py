@@ -1,0 +1,48 @@
+"""The SDK's errors, told in our own tree: what happened, and what to do about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import stripe
+
+from tollhouse.kernel.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, TollhouseError, Unavailable
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Raises NotFound, InvalidRequest, Conflict, ConfigurationError (key) or Unavailable for what Stripe answered."""
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise told(error, path) from error
+
+
+def told(error: stripe.StripeError, path: str) -> TollhouseError:
+    """Our own error for one of the SDK's."""
+    said = error.user_message or type(error).__name__
+    request = error.request_id
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        return ConfigurationError(
+            f"Stripe does not accept the key: {said}",
+            code="stripe_key_refused",
+            setting="STRIPE_SECRET_KEY",
+            fix="copy the secret key of the right mode again (Dashboard → Developers → API keys)",
+        )
+    if isinstance(error, stripe.RateLimitError):
+        return Unavailable("Stripe asks us to slow down", code="stripe_rate_limited", fix="try again in a moment")
+    if isinstance(error, stripe.IdempotencyError):
+        return Conflict(f"Stripe: {said}", code="stripe_idempotency", fix="try again tomorrow, or report this")
+    if isinstance(error, stripe.InvalidRequestError) and error.http_status == 404:
+        return NotFound(
+            f"Stripe: {said}", code="not_in_stripe", fix="check that key and id belong to the same account and mode"
+        )
+    if isinstance(error, (stripe.InvalidRequestError, stripe.CardError)):
+        return InvalidRequest(
+            f"Stripe refused {path}: {said}", code=f"stripe_{error.code or 'invalid_request'}", request=request
+        )
+    return Unavailable(
+        f"Stripe did not answer {path}: {' '.join(said.split())}",
+        code="stripe_unavailable",
+        fix="try again; if it stays, look at status.stripe.com and STRIPE_API_BASE",
+        request=request,
+    )

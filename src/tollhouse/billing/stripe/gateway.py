@@ -1,0 +1,250 @@
+"""Stripe's API through the official SDK, in our own words. Every call goes over the network: never inside a transaction.
+
+The SDK signs, retries and names errors; what comes back is read by `wire.py` and told in `billing.model`.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+import stripe
+
+from tollhouse.billing import model
+from tollhouse.billing.stripe import translate, wire
+from tollhouse.billing.stripe.failures import translated
+from tollhouse.kernel.errors import NotFound, Unavailable
+
+TIMEOUT_SECONDS = 30
+CONNECT_SECONDS = 10
+RETRIES = 2
+PAGE = 100
+CONNECTIONS = 32
+SUPPORTED_API_VERSION = stripe.api_version
+
+T = TypeVar("T")
+I = TypeVar("I", bound=wire.Identified)
+Params = Mapping[str, object]
+
+
+class StripeGateway:
+    """One Stripe account in one mode. `api_base` puts the sandbox in Stripe's place."""
+
+    def __init__(self, secret_key: str, *, api_version: str | None = None, api_base: str | None = None) -> None:
+        self.live_mode = "_live_" in secret_key
+        self.api_version = api_version or SUPPORTED_API_VERSION
+        self._key = secret_key
+        self._base = api_base
+        self._http: stripe.AIOHTTPClient | None = None
+        self._client: stripe.StripeClient | None = None
+
+    def _connected(self) -> stripe.StripeClient:
+        """The SDK's client; made at the first call, because it belongs to the running event loop."""
+        if self._client is None:
+            plain = self._base is not None and self._base.startswith("http://")
+            secure: ssl.SSLContext | bool = True if plain else ssl.create_default_context(cafile=stripe.ca_bundle_path)
+            self._http = stripe.AIOHTTPClient(
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
+                connector=aiohttp.TCPConnector(ssl=secure, limit=CONNECTIONS),
+            )
+            self._client = stripe.StripeClient(
+                self._key,
+                stripe_version=self.api_version,
+                base_addresses={"api": self._base} if self._base else None,
+                http_client=self._http,
+                max_network_retries=RETRIES,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._http is not None:
+            await self._http.close_async()  # type: ignore[no-untyped-call]
+        self._http = self._client = None
+
+    async def _call(
+        self, method: str, path: str, params: Params, shape: type[T], idempotency_key: str | None = None
+    ) -> T:
+        options: dict[str, object] = {"idempotency_key": idempotency_key} if idempotency_key else {}
+        with translated(path):
+            answer = await self._connected().raw_request_async(method, path, **params, **options)
+        try:
+            return msgspec.json.decode(answer.body, type=shape)
+        except msgspec.DecodeError as error:
+            raise Unavailable(
+                f"Stripe's answer to {path} has another shape than expected: {error}",
+                code="stripe_answer_not_understood",
+                fix=f"leave STRIPE_API_VERSION at {SUPPORTED_API_VERSION}, or report this",
+            ) from error
+
+    async def _every(self, path: str, params: Params, shape: type[I], last_id: str = "") -> AsyncIterator[I]:
+        """Each object of a list, page after page to its end."""
+        while True:
+            after = {"starting_after": last_id} if last_id else {}
+            page = await self._call("get", path, {**params, "limit": PAGE, **after}, wire.Page[shape])  # type: ignore[valid-type]
+            for found in page.data:
+                yield found
+            if not page.has_more or not page.data:
+                return
+            last_id = page.data[-1].id
+
+    # --- customers ---
+
+    async def create_customer(self, customer: str) -> str:
+        """The Stripe customer for one of ours, the same for repeated and racing calls. Its id."""
+        made = await self._call(
+            "post", "/v1/customers", {"metadata": {model.CUSTOMER_KEY: customer}}, wire.Named, f"tollhouse-{customer}"
+        )
+        return made.id
+
+    async def describe_customer(
+        self, stripe_id: str, *, email: str | None, name: str | None, locale: str | None
+    ) -> None:
+        """Tell Stripe who it is."""
+        known = {"email": email, "name": name, "preferred_locales": [locale] if locale else None}
+        params = {key: value for key, value in known.items() if value}
+        if params:
+            await self._call("post", _path("/v1/customers", stripe_id), params, wire.Named)
+
+    async def customer(self, stripe_id: str) -> model.StripeCustomer:
+        """A customer of Stripe's, deleted ones too. Raises NotFound."""
+        return translate.customer(await self._call("get", _path("/v1/customers", stripe_id), {}, wire.Customer))
+
+    async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
+        """Every subscription of a customer in any status, ended ones too."""
+        found = []
+        params = {"customer": stripe_id, "status": "all"}
+        async for given in self._every("/v1/subscriptions", params, wire.Subscription):
+            if given.items.has_more:
+                given = msgspec.structs.replace(given, items=await self._whole_items(given))
+            found.append(translate.subscription(given))
+        return tuple(found)
+
+    async def _whole_items(self, given: wire.Subscription) -> wire.Page[wire.SubscriptionItem]:
+        rest = self._every(
+            "/v1/subscription_items", {"subscription": given.id}, wire.SubscriptionItem, given.items.data[-1].id
+        )
+        return wire.Page[wire.SubscriptionItem]([*given.items.data, *[item async for item in rest]])
+
+    async def invoices(self, stripe_id: str) -> tuple[model.Invoice, ...]:
+        """Every invoice of a customer with all its lines, the newest first."""
+        found = []
+        async for given in self._every("/v1/invoices", {"customer": stripe_id}, wire.Invoice):
+            if given.lines.has_more:
+                path = _path("/v1/invoices", given.id) + "/lines"
+                rest = self._every(path, {}, wire.InvoiceLine, given.lines.data[-1].id)
+                lines = wire.Page[wire.InvoiceLine]([*given.lines.data, *[line async for line in rest]])
+                given = msgspec.structs.replace(given, lines=lines)
+            found.append(translate.invoice(given))
+        return tuple(found)
+
+    async def snapshot(self, stripe_id: str) -> model.Snapshot:
+        """Everything about one customer's billing, as it stands now."""
+        return model.Snapshot(stripe_id, await self.subscriptions(stripe_id), await self.invoices(stripe_id))
+
+    # --- products and prices ---
+
+    async def price(self, price_id: str) -> model.PriceFacts:
+        """One price. Raises NotFound."""
+        return translate.price(await self._call("get", _path("/v1/prices", price_id), {}, wire.Price))
+
+    async def price_of_key(self, lookup_key: str) -> model.PriceFacts | None:
+        """The active price that carries this lookup key."""
+        params = {"lookup_keys": [lookup_key], "active": True, "limit": 1}
+        page = await self._call("get", "/v1/prices", params, wire.Page[wire.Price])
+        return translate.price(page.data[0]) if page.data else None
+
+    async def ensure_product(self, product_id: str, name: str, description: str, metadata: Mapping[str, str]) -> bool:
+        """Make the product with this id unless it is there. Whether it was made."""
+        try:
+            await self._call("get", _path("/v1/products", product_id), {}, wire.Product)
+        except NotFound:
+            params: dict[str, object] = {"id": product_id, "name": name, "metadata": dict(metadata)}
+            if description:
+                params["description"] = description
+            await self._call("post", "/v1/products", params, wire.Product)
+            return True
+        return False
+
+    async def create_price(
+        self,
+        product_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        every: str,
+        lookup_key: str,
+        metadata: Mapping[str, str],
+    ) -> model.PriceFacts:
+        """A recurring price that takes over its lookup key from whichever price has it."""
+        params = {
+            "product": product_id,
+            "unit_amount": amount_minor,
+            "currency": currency,
+            "recurring": {"interval": every},
+            "lookup_key": lookup_key,
+            "transfer_lookup_key": True,
+            "metadata": dict(metadata),
+        }
+        return translate.price(await self._call("post", "/v1/prices", params, wire.Price))
+
+    # --- pages of Stripe's ---
+
+    async def create_checkout(
+        self,
+        stripe_id: str,
+        price_id: str,
+        *,
+        customer: str,
+        metadata: Mapping[str, str],
+        success_url: str,
+        cancel_url: str,
+    ) -> model.CheckoutSession:
+        """A Checkout page on which this customer subscribes to this price."""
+        params = {
+            "mode": "subscription",
+            "customer": stripe_id,
+            "client_reference_id": customer,
+            "line_items": [{"price": price_id, "quantity": 1}],
+            "metadata": dict(metadata),
+            "subscription_data": {"metadata": dict(metadata)},
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+        }
+        return translate.checkout_session(
+            await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
+        )
+
+    async def open_checkouts(self, stripe_id: str) -> tuple[model.CheckoutSession, ...]:
+        """This customer's Checkout pages that can still be paid on."""
+        params = {"customer": stripe_id, "status": "open"}
+        found = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
+        return tuple([translate.checkout_session(session) async for session in found])
+
+    async def expire_checkout(self, session_id: str) -> None:
+        """Close a Checkout page. Raises InvalidRequest when it is not open any more."""
+        await self._call("post", _path("/v1/checkout/sessions", session_id) + "/expire", {}, wire.Named)
+
+    async def create_portal(self, stripe_id: str, return_url: str) -> str:
+        """The address of a page on which the customer manages its subscription, cards and invoices."""
+        params = {"customer": stripe_id, "return_url": return_url}
+        return (await self._call("post", "/v1/billing_portal/sessions", params, wire.PortalSession)).url
+
+
+def _path(collection: str, identifier: str) -> str:
+    return f"{collection}/{quote(identifier, safe='')}"
+
+
+@asynccontextmanager
+async def opened(
+    secret_key: str, *, api_version: str | None = None, api_base: str | None = None
+) -> AsyncIterator[StripeGateway]:
+    """A gateway for the time of a block, as commands use it."""
+    gateway = StripeGateway(secret_key, api_version=api_version, api_base=api_base)
+    try:
+        yield gateway
+    finally:
+        await gateway.close()

@@ -1,0 +1,135 @@
+"""From Stripe's shapes to our own words. Pure. Seconds become milliseconds."""
+
+import msgspec
+
+from tollhouse.billing import model
+from tollhouse.billing.stripe import wire
+from tollhouse.kernel.errors import InvalidRequest
+
+LONGEST_ID = 255
+LONGEST_TYPE = 100
+
+_decode_event = msgspec.json.Decoder(wire.Event).decode
+
+
+def name_of(reference: wire.Reference | None) -> str | None:
+    """The id behind a reference, expanded or not."""
+    return reference.id if isinstance(reference, wire.Named) else reference
+
+
+def _ms(seconds: int) -> int:
+    return seconds * 1000
+
+
+def _maybe_ms(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1000
+
+
+def price(given: wire.Price) -> model.PriceFacts:
+    return model.PriceFacts(
+        id=given.id,
+        product=name_of(given.product) or "",
+        currency=given.currency,
+        amount_minor=given.unit_amount or 0,
+        every=given.recurring.interval if given.recurring else "",
+        interval_count=given.recurring.interval_count if given.recurring else 1,
+        lookup_key=given.lookup_key,
+        active=given.active,
+    )
+
+
+def subscription(given: wire.Subscription) -> model.Subscription:
+    return model.Subscription(
+        id=given.id,
+        status=given.status,
+        created_at=_ms(given.created),
+        anchor=_ms(given.billing_cycle_anchor),
+        items=tuple(_item(item, given) for item in given.items.data),
+        currency=given.currency,
+        cancel_at_period_end=given.cancel_at_period_end,
+        cancel_at=_maybe_ms(given.cancel_at),
+        canceled_at=_maybe_ms(given.canceled_at),
+        ended_at=_maybe_ms(given.ended_at),
+        trial_end=_maybe_ms(given.trial_end),
+        metadata=given.metadata,
+    )
+
+
+def _item(given: wire.SubscriptionItem, owner: wire.Subscription) -> model.Item:
+    start = given.current_period_start or owner.current_period_start or owner.created
+    end = given.current_period_end or owner.current_period_end or owner.created
+    return model.Item(
+        given.id, price(given.price), 1 if given.quantity is None else given.quantity, _ms(start), _ms(end)
+    )
+
+
+def invoice(given: wire.Invoice) -> model.Invoice:
+    details = given.parent.subscription_details if given.parent else None
+    of_subscription = name_of(details.subscription if details else given.subscription)
+    return model.Invoice(
+        id=given.id,
+        status=given.status or "draft",
+        reason=given.billing_reason or "manual",
+        subscription=of_subscription,
+        created_at=_ms(given.created),
+        currency=given.currency,
+        amount_due_minor=given.amount_due,
+        amount_paid_minor=given.amount_paid,
+        attempts=given.attempt_count,
+        lines=tuple(_line(line, of_subscription) for line in given.lines.data),
+        paid_at=_maybe_ms(given.status_transitions.paid_at),
+        number=given.number,
+        next_attempt_at=_maybe_ms(given.next_payment_attempt),
+        page_url=given.hosted_invoice_url,
+        pdf_url=given.invoice_pdf,
+    )
+
+
+def _line(given: wire.InvoiceLine, of_subscription: str | None) -> model.InvoiceLine:
+    parent = given.parent
+    details = (parent.subscription_item_details or parent.invoice_item_details) if parent else None
+    priced = given.pricing.price_details if given.pricing else None
+    product = priced.product if priced else given.price.product if given.price else None
+    named = name_of(given.subscription) or (details.subscription if details else None)
+    return model.InvoiceLine(
+        id=given.id,
+        amount_minor=given.amount - sum(discount.amount for discount in given.discount_amounts or ()),
+        currency=given.currency,
+        price=name_of(priced.price) if priced else given.price.id if given.price else None,
+        product=name_of(product),
+        subscription=named or of_subscription,
+        proration=given.proration or (details is not None and details.proration),
+        period_start=_ms(given.period.start),
+        period_end=_ms(given.period.end),
+        description=given.description or "",
+    )
+
+
+def customer(given: wire.Customer) -> model.StripeCustomer:
+    return model.StripeCustomer(given.id, given.email, given.deleted, given.metadata)
+
+
+def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
+    return model.CheckoutSession(given.id, given.status or "open", _ms(given.created), _ms(given.expires_at), given.url)
+
+
+def event(payload: bytes | str) -> model.WebhookEvent:
+    """What an event is about. Raises InvalidRequest when it is none of Stripe's snapshot events."""
+    try:
+        given = _decode_event(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"this is no event of Stripe's: {error}",
+            code="not_an_event",
+            fix="let the endpoint send snapshot events (not thin ones)",
+        ) from None
+    about = given.data.object
+    whose = about.id if about.object == "customer" else name_of(about.customer)
+    details = about.parent.subscription_details if about.parent else None
+    named = (
+        about.id if about.object == "subscription" else name_of(details.subscription if details else about.subscription)
+    )
+    subject = whose or about.id or given.id
+    if not 0 < len(given.id) <= LONGEST_ID or len(given.type) > LONGEST_TYPE or len(subject) > LONGEST_ID:
+        raise InvalidRequest("the event's id, type or customer is too long", code="not_an_event")
+    return model.WebhookEvent(given.id, given.type, subject, given.livemode, _ms(given.created), about.id, named)

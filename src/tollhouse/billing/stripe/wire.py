@@ -1,0 +1,193 @@
+"""The fields of Stripe's objects that we read, in the shapes of the API versions that we understand.
+
+Where versions differ, both fields stand here as optional: before 2025-03-31.basil a period stood on the subscription
+itself and a line's price on the line (docs.stripe.com/changelog/basil).
+"""
+
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Identified(Protocol):
+    """Whatever has an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+class Named(msgspec.Struct, frozen=True):
+    """An object of which only the id matters."""
+
+    id: str
+
+
+Reference = str | Named
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A list of Stripe's, or one page of it."""
+
+    data: list[T]
+    has_more: bool = False
+
+
+class Recurring(msgspec.Struct, frozen=True):
+    interval: str
+    interval_count: int = 1
+
+
+class Price(msgspec.Struct, frozen=True):
+    id: str
+    product: Reference
+    currency: str
+    unit_amount: int | None = None
+    lookup_key: str | None = None
+    recurring: Recurring | None = None
+    active: bool = True
+
+
+class Product(msgspec.Struct, frozen=True):
+    id: str
+    active: bool = True
+
+
+class SubscriptionItem(msgspec.Struct, frozen=True):
+    id: str
+    price: Price
+    quantity: int | None = None
+    current_period_start: int | None = None
+    current_period_end: int | None = None
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    id: str
+    status: str
+    created: int
+    billing_cycle_anchor: int
+    items: Page[SubscriptionItem]
+    currency: str
+    cancel_at_period_end: bool = False
+    cancel_at: int | None = None
+    canceled_at: int | None = None
+    ended_at: int | None = None
+    trial_end: int | None = None
+    current_period_start: int | None = None
+    current_period_end: int | None = None
+    metadata: dict[str, str] = {}
+
+
+class PriceDetails(msgspec.Struct, frozen=True):
+    price: Reference | None = None
+    product: Reference | None = None
+
+
+class Pricing(msgspec.Struct, frozen=True):
+    price_details: PriceDetails | None = None
+
+
+class ItemDetails(msgspec.Struct, frozen=True):
+    subscription: str | None = None
+    proration: bool = False
+
+
+class LineParent(msgspec.Struct, frozen=True):
+    subscription_item_details: ItemDetails | None = None
+    invoice_item_details: ItemDetails | None = None
+
+
+class Period(msgspec.Struct, frozen=True):
+    start: int
+    end: int
+
+
+class Discount(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class InvoiceLine(msgspec.Struct, frozen=True):
+    id: str
+    amount: int
+    currency: str
+    period: Period
+    description: str | None = None
+    discount_amounts: list[Discount] | None = None
+    parent: LineParent | None = None
+    pricing: Pricing | None = None
+    price: Price | None = None
+    proration: bool = False
+    subscription: Reference | None = None
+
+
+class SubscriptionDetails(msgspec.Struct, frozen=True):
+    subscription: Reference | None = None
+
+
+class InvoiceParent(msgspec.Struct, frozen=True):
+    subscription_details: SubscriptionDetails | None = None
+
+
+class Transitions(msgspec.Struct, frozen=True):
+    paid_at: int | None = None
+
+
+class Invoice(msgspec.Struct, frozen=True):
+    id: str
+    created: int
+    currency: str
+    lines: Page[InvoiceLine]
+    amount_due: int = 0
+    amount_paid: int = 0
+    attempt_count: int = 0
+    status: str | None = None
+    billing_reason: str | None = None
+    number: str | None = None
+    next_payment_attempt: int | None = None
+    hosted_invoice_url: str | None = None
+    invoice_pdf: str | None = None
+    parent: InvoiceParent | None = None
+    subscription: Reference | None = None
+    status_transitions: Transitions = Transitions()
+
+
+class Customer(msgspec.Struct, frozen=True):
+    id: str
+    email: str | None = None
+    deleted: bool = False
+    metadata: dict[str, str] = {}
+
+
+class CheckoutSession(msgspec.Struct, frozen=True):
+    id: str
+    created: int
+    expires_at: int
+    status: str | None = None
+    url: str | None = None
+
+
+class PortalSession(msgspec.Struct, frozen=True):
+    url: str
+
+
+class EventObject(msgspec.Struct, frozen=True):
+    """The object of an event, of any type and version: who it is about."""
+
+    object: str = ""
+    id: str | None = None
+    customer: Reference | None = None
+    subscription: Reference | None = None
+    parent: InvoiceParent | None = None
+
+
+class EventData(msgspec.Struct, frozen=True):
+    object: EventObject
+
+
+class Event(msgspec.Struct, frozen=True):
+    id: str
+    type: str
+    data: EventData
+    created: int
+    livemode: bool = False

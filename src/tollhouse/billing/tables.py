@@ -1,0 +1,118 @@
+"""Stripe's customers and prices (outside the cells), and what each of our customers has there."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+
+from tollhouse.store import metadata
+
+stripe_customer = Table(
+    "stripe_customer",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("customer", String(40), nullable=False, unique=True),
+    Column("linked_at", BigInteger, nullable=False),
+    # The fence: whoever applies what it fetched must find the number that stood here when it began.
+    Column("sync_seq", BigInteger, nullable=False),
+    Column("synced_at", BigInteger),
+    Column("due_at", BigInteger),  # when to look again though no event came (a month of a yearly price begins)
+)
+Index("ix_stripe_customer_due_at", stripe_customer.c.due_at)
+
+stripe_price = Table(
+    "stripe_price",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("product", String(255), nullable=False),
+    Column("plan", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("every", String(10), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("lookup_key", String(200)),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("status", String(30), nullable=False),
+    Column("plan", String(80)),  # none: its price is mapped to no plan
+    Column("version", Integer),
+    Column("price", String(255), nullable=False),
+    Column("every", String(10), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("period_start", BigInteger, nullable=False),
+    Column("period_end", BigInteger, nullable=False),
+    Column("cancel_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("second_since", BigInteger),  # live beside an older one: alerted, never added
+    PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+invoice = Table(
+    "invoice",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("number", String(100)),
+    Column("subscription", String(255)),
+    Column("status", String(30), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_due_minor", BigInteger, nullable=False),
+    Column("amount_paid_minor", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("paid_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", BigInteger),
+    Column("page_url", Text),
+    Column("pdf_url", Text),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+period_grant = Table(
+    "period_grant",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("subscription", String(255), nullable=False),
+    Column("plan", String(80), nullable=False),
+    Column("period_end", BigInteger, nullable=False),
+    Column("month", SmallInteger, nullable=False),
+    Column("invoice", String(255), nullable=False),
+    Column("line", String(255), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("cell", "customer", "subscription", "plan", "period_end", "month"),
+)
+
+checkout_session = Table(
+    "checkout_session",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("plan", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("every", String(10), nullable=False),
+    Column("price", String(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Column("expired_at", BigInteger),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+)
+Index("ix_checkout_session_id", checkout_session.c.id)
+
+payment_attempts = Table(
+    "payment_attempts",
+    metadata,
+    Column("subject", String(200), primary_key=True),  # `user:usr_…` or `address:…`
+    Column("times", Text, nullable=False),  # JSON: the attempts of the open window, oldest first
+    Column("forget_at", BigInteger, nullable=False),
+)
+Index("ix_payment_attempts_forget_at", payment_attempts.c.forget_at)
