@@ -185,16 +185,15 @@ def _take_count(
 def slide(window: Window | None, meter: Meter, now: int) -> Window:
     """The window as it stands at `now`: sixths that have passed out of it are forgotten.
 
-    A bucket that lies ahead was counted before the catalogue made the window longer: it goes on as the present one.
+    A bucket far ahead was counted before the catalogue made the window longer (a shorter one moves far ahead itself):
+    a window of another length begins anew.
     """
     bucket = now * 6 // meter.window_ms
-    if window is None:
+    if window is None or window.bucket > bucket + SIXTHS:
         return Window(bucket, (0,) * SIXTHS)
     steps = bucket - window.bucket
-    if steps == 0:
+    if steps <= 0:
         return window
-    if steps < 0:
-        return Window(bucket, window.counts)
     return Window(bucket, ((0,) * min(steps, SIXTHS) + window.counts)[:SIXTHS])
 
 

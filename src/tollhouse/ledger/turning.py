@@ -78,7 +78,7 @@ def keep_until_paid_end(state: State, now: int) -> State:
 
 
 def keep_while_subscribed(state: State) -> State:
-    """A subscription goes on: lots of its plan that were to expire with their paid period stay until they are replaced."""
+    """A subscription goes on: its plan's lots that were to expire with the paid period stay until they are replaced."""
     lots: dict[str, tuple[Lot, ...]] = {}
     for meter, kept in state.lots.items():
         lots[meter] = in_spending_order(
