@@ -7,8 +7,7 @@ from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.customers.directory import Directory
 from tollhouse.customers.keyring import KeyRing
-from tollhouse.identity.passwords import Passwords
-from tollhouse.identity.throttle import SignInThrottle
+from tollhouse.identity.desk import IdentityDesk
 from tollhouse.settings import Settings
 from tollhouse.store.bells import Bells
 from tollhouse.store.opening import AnyStore
@@ -22,6 +21,7 @@ class House:
     catalog: Catalog
     store: AnyStore
     admission: Admission
+    identity: IdentityDesk
     directory: Directory
     keys: KeyRing
     bells: Bells

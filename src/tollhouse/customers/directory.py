@@ -6,7 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from tollhouse.customers import queries
-from tollhouse.customers.actions import may_be_external
+from tollhouse.customers.actions import customer_not_found, may_be_external
+from tollhouse.kernel.errors import NotFound
 from tollhouse.kernel.ids import is_id
 from tollhouse.store import Store
 
@@ -46,6 +47,18 @@ class Directory:
         if misses:
             found |= await self._read(misses)
         return found
+
+    async def find(self, reference: str) -> str:
+        """One customer's id. Raises NotFound `customer_not_found` when the reference names nobody."""
+        customer = self.known(reference) or (await self.lookup([reference])).get(reference)
+        if customer is None:
+            raise self.unknown(reference)
+        return customer
+
+    @staticmethod
+    def unknown(reference: str) -> NotFound:
+        """The error for a reference that names nobody."""
+        return customer_not_found(reference)
 
     async def _read(self, misses: list[str]) -> dict[str, str]:
         async with self._store.reading() as tx:

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from tollhouse.customers import queries
-from tollhouse.customers.keys import SECRET_PREFIX, digest_of
+from tollhouse.customers.keys import digest_of
 from tollhouse.customers.model import SecretKey
-from tollhouse.kernel.errors import NotAuthenticated, TollhouseError, Unavailable
+from tollhouse.kernel.errors import TollhouseError, Unavailable
 from tollhouse.store import Store
 
 EVERY_SECONDS = 1.0
@@ -33,20 +33,18 @@ class KeyRing:
         self._number = -1
         self._checked_at: float | None = None
 
-    def authenticate(self, bearer: str) -> SecretKey:
-        """The live key with this text, from memory. Raises NotAuthenticated `invalid_key`, Unavailable `keys_unknown`."""
+    def knows(self, bearer: bytes) -> bool:
+        """Whether this is a live key, from memory. Raises Unavailable `keys_unknown` after 30 s without the database."""
+        return self.find(bearer) is not None
+
+    def find(self, bearer: bytes) -> SecretKey | None:
+        """The live key with this text, from memory. Raises Unavailable `keys_unknown`."""
         if self._checked_at is None or self._seconds() - self._checked_at > TRUSTED_SECONDS:
             raise Unavailable(
                 "keys cannot be checked: the database has not answered for 30 s", code="keys_unknown",
-                fix="try again with the same key once the database is back",
+                fix="send the same request again once the database is back",
             )  # fmt: skip
-        key = self._keys.get(digest_of(bearer)) if bearer.startswith(SECRET_PREFIX) else None
-        if key is None:
-            raise NotAuthenticated(
-                "this secret key is unknown or was revoked", code="invalid_key",
-                fix="send Authorization: Bearer th_sk_… with a key made by `tollhouse keys create`",
-            )  # fmt: skip
-        return key
+        return self._keys.get(digest_of(bearer))
 
     async def refresh(self) -> bool:
         """Look whether the keys have changed, and read them when they have. Call it after changing them. True: read anew."""

@@ -14,9 +14,9 @@ SECRET_PREFIX = "th_sk_"
 RANDOM_BYTES = 32  # 43 characters
 
 
-def digest_of(key: str) -> bytes:
+def digest_of(key: bytes) -> bytes:
     """How a secret key is kept and found. It is random and long, so a plain SHA-256 gives nothing away."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(key).digest()
 
 
 async def create_secret_key(tx: Tx, name: str, now: int) -> NewSecretKey:
@@ -24,7 +24,7 @@ async def create_secret_key(tx: Tx, name: str, now: int) -> NewSecretKey:
     label = plain_text(name, "the key's name")
     new = NewSecretKey(new_id("key"), label, SECRET_PREFIX + secrets.token_urlsafe(RANDOM_BYTES))
     await tx.execute(
-        queries.INSERT_SECRET_KEY, id=new.id, digest=digest_of(new.key), name=label, last4=new.key[-4:], now=now
+        queries.INSERT_SECRET_KEY, id=new.id, digest=digest_of(new.key.encode()), name=label, last4=new.key[-4:], now=now
     )
     await tx.execute(queries.BUMP_KEY_CHANGE)
     return new
