@@ -4,6 +4,7 @@ from tollhouse_sandbox.billing import payments
 from tollhouse_sandbox.cards import Decline
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id, random_text
+from tollhouse_sandbox.shapes import INVOICE
 from tollhouse_sandbox.world import World
 
 _NO_CARD = Decline("invoice_no_payment_method_types", "This customer has no default payment method.")
@@ -21,93 +22,37 @@ def create(
     invoice: Doc = {
         "id": key,
         "object": "invoice",
+        **snapshot(INVOICE),
         "account_country": world.config.country,
         "account_name": world.config.account_name,
-        "account_tax_ids": None,
         "amount_due": max(0, total),
-        "amount_overpaid": 0,
-        "amount_paid": 0,
         "amount_remaining": max(0, total),
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": True,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
         "automatically_finalizes_at": now + world.config.finalize_after_seconds,
         "billing_reason": reason,
         "collection_method": subscription["collection_method"],
         "created": now,
         "currency": subscription["currency"],
-        "custom_fields": None,
         "customer": customer["id"],
-        "customer_account": None,
         "customer_address": customer["address"],
         "customer_email": customer["email"],
         "customer_name": customer["name"],
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "due_date": None,
-        "effective_at": None,
-        "ending_balance": None,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
-        "metadata": {},
         "next_payment_attempt": now + world.config.finalize_after_seconds,
-        "number": None,
-        "on_behalf_of": None,
         "parent": {
             "quote_details": None,
             "subscription_details": {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]},
             "type": "subscription_details",
         },
-        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
         "period_end": period[1],
         "period_start": period[0],
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
-        "starting_balance": 0,
-        "statement_descriptor": None,
-        "status": "draft",
-        "status_transitions": {
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
         "subtotal": total,
         "subtotal_excluding_tax": total,
-        "test_clock": None,
         "total": total,
-        "total_discount_amounts": [],
         "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "webhooks_delivered_at": None,
     }
     world.store.put("invoice", invoice)
     world.emit("invoice.created", invoice)
@@ -115,19 +60,21 @@ def create(
 
 
 def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
-    """Numbers and opens a draft, with the payment intent that will collect it (a new one unless given); nothing due is paid at once."""
+    """Numbers and opens a draft with the payment intent that will collect it, a new one unless given.
+
+    Where nothing is due, it is paid at once.
+    """
     customer = world.store.get("customer", invoice["customer"])
     if customer is None:
         return
     now = world.clock.now()
     sequence = customer["next_invoice_sequence"]
     customer["next_invoice_sequence"] = sequence + 1
-    world.store.put("customer", customer)
+    _apply_balance(world, invoice, customer)
     invoice.update(
         status="open",
         number=f"{customer['invoice_prefix']}-{sequence:04d}",
         effective_at=now,
-        ending_balance=0,
         automatically_finalizes_at=None,
         hosted_invoice_url=f"{world.base_url}/invoice/{invoice['id']}",
         invoice_pdf=f"{world.base_url}/invoice/{invoice['id']}?print=1",
@@ -140,6 +87,19 @@ def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
         _mark_paid(world, invoice, None)
         return
     _add_payment(world, invoice, intent or _new_intent(world, invoice))
+
+
+def _apply_balance(world: World, invoice: Doc, customer: Doc) -> None:
+    """A credit (a negative balance) is used first; an invoice below zero adds to it."""
+    before = snapshot(customer)
+    starting = customer["balance"]
+    due = max(0, invoice["total"] + starting)
+    ending = invoice["total"] + starting - due
+    invoice.update(starting_balance=starting, ending_balance=ending, amount_due=due, amount_remaining=due)
+    customer["balance"] = ending
+    world.store.put("customer", customer)
+    if ending != starting:
+        world.emit_change("customer.updated", customer, before)
 
 
 def _new_intent(world: World, invoice: Doc) -> Doc:

@@ -4,6 +4,7 @@ from tollhouse_sandbox.billing import payment_methods
 from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, Decline
 from tollhouse_sandbox.documents import Doc, snapshot
 from tollhouse_sandbox.identifiers import new_id, random_text
+from tollhouse_sandbox.shapes import CHARGE, PAYMENT_INTENT
 from tollhouse_sandbox.world import World
 
 
@@ -25,52 +26,18 @@ def create_intent(
     intent: Doc = {
         "id": key,
         "object": "payment_intent",
+        **snapshot(PAYMENT_INTENT),
         "amount": amount,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
         "automatic_payment_methods": {"allow_redirects": "always", "enabled": True} if automatic else None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": "automatic",
         "client_secret": f"{key}_secret_{random_text(25)}",
-        "confirmation_method": "automatic",
         "created": world.clock.now(),
         "currency": currency,
         "customer": customer,
-        "customer_account": None,
         "description": description,
-        "excluded_payment_method_types": None,
-        "last_payment_error": None,
-        "latest_charge": None,
         "livemode": livemode,
         "metadata": metadata or {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {
-            "card": {
-                "installments": None,
-                "mandate_options": None,
-                "network": None,
-                "request_three_d_secure": "automatic",
-            }
-        },
-        "payment_method_types": ["card"],
-        "processing": None,
         "receipt_email": receipt_email,
-        "review": None,
         "setup_future_usage": setup_future_usage,
-        "shipping": None,
-        "source": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": None,
     }
     world.store.put("payment_intent", intent)
     world.emit("payment_intent.created", intent)
@@ -175,13 +142,9 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
     charge: Doc = {
         "id": new_id("ch"),
         "object": "charge",
+        **snapshot(CHARGE),
         "amount": intent["amount"],
         "amount_captured": intent["amount"] if paid else 0,
-        "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
         "billing_details": snapshot(method["billing_details"]),
         "calculated_statement_descriptor": world.config.account_name.upper()[:22],
         "captured": paid,
@@ -189,14 +152,10 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
         "currency": intent["currency"],
         "customer": intent["customer"],
         "description": intent["description"],
-        "disputed": False,
-        "failure_balance_transaction": None,
         "failure_code": decline.code if decline else None,
         "failure_message": decline.message if decline else None,
-        "fraud_details": {},
         "livemode": intent["livemode"],
         "metadata": dict(intent["metadata"]),
-        "on_behalf_of": None,
         "outcome": _outcome(decline),
         "paid": paid,
         "payment_intent": intent["id"],
@@ -222,18 +181,7 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
             "type": "card",
         },
         "receipt_email": intent["receipt_email"],
-        "receipt_number": None,
-        "receipt_url": None,
-        "refunded": False,
-        "review": None,
-        "shipping": None,
-        "source": None,
-        "source_transfer": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
         "status": "succeeded" if paid else "failed",
-        "transfer_data": None,
-        "transfer_group": None,
     }
     return world.store.put("charge", charge)
 

@@ -7,6 +7,7 @@ from tollhouse_sandbox.billing.amounts import every, line_amount, money
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id
+from tollhouse_sandbox.shapes import SUBSCRIPTION
 from tollhouse_sandbox.world import World
 
 LIVING = frozenset(("active", "trialing", "past_due", "unpaid", "incomplete"))
@@ -225,52 +226,17 @@ def _document(world: World, customer: Doc, currency: str, metadata: Doc, trial_e
     return {
         "id": new_id("sub"),
         "object": "subscription",
-        "application": None,
-        "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        **snapshot(SUBSCRIPTION),
         "billing_cycle_anchor": trial_end or now,
-        "billing_cycle_anchor_config": None,
         "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible", "updated_at": now},
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
-        "collection_method": "charge_automatically",
         "created": now,
         "currency": currency,
         "customer": customer["id"],
-        "customer_account": None,
-        "days_until_due": None,
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "ended_at": None,
-        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
         "items": listed([], ""),
-        "latest_invoice": None,
         "livemode": customer["livemode"],
         "metadata": metadata,
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": None,
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "schedule": None,
         "start_date": now,
         "status": "trialing" if trial_end else "incomplete",
-        "test_clock": None,
-        "transfer_data": None,
         "trial_end": trial_end,
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
         "trial_start": now if trial_end else None,
     }

@@ -90,7 +90,7 @@ def _expand(store: Store, here: Doc, steps: list[str], path: str, owner: str) ->
     elif value is not None or (step not in here and not kind):
         raise _cannot(path)
     if not rest:
-        if (isinstance(value, dict) and "object" not in value) or isinstance(value, list):
+        if include is None and (isinstance(value, list) or (isinstance(value, dict) and "object" not in value)):
             raise _cannot(path)
         return
     for below in value if isinstance(value, list) else [value]:

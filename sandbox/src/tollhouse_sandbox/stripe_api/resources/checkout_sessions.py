@@ -4,6 +4,7 @@ from tollhouse_sandbox.billing import checkout
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, snapshot
 from tollhouse_sandbox.identifiers import random_text
+from tollhouse_sandbox.shapes import CHECKOUT_SESSION
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.errors import invalid, missing
 from tollhouse_sandbox.stripe_api.lists import created_within, page
@@ -254,72 +255,40 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
     return {
         "id": key,
         "object": "checkout.session",
-        "adaptive_pricing": {"enabled": False},
-        "after_expiration": None,
+        **snapshot(CHECKOUT_SESSION),
         "allow_promotion_codes": given.get("allow_promotion_codes"),
         "amount_subtotal": total,
         "amount_total": total,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": given.get("billing_address_collection"),
         "cancel_url": given.get("cancel_url"),
         "client_reference_id": given.get("client_reference_id"),
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": None,
         "created": now,
         "currency": currency,
-        "currency_conversion": None,
-        "custom_fields": [],
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
         "customer": given.get("customer"),
-        "customer_account": None,
         "customer_creation": None if customer else given.get("customer_creation", _creation(mode)),
         "customer_details": _details(email) if email else None,
         "customer_email": given.get("customer_email"),
-        "discounts": [],
         "expires_at": given.get("expires_at", now + _DAY),
-        "invoice": None,
         "invoice_creation": _no_invoice() if mode == "payment" else None,
         "livemode": call.livemode,
         "locale": given.get("locale"),
         "metadata": merged_metadata({}, given.get("metadata", {})),
         "mode": mode,
-        "origin_context": None,
-        "payment_intent": None,
-        "payment_link": None,
         "payment_method_collection": given.get(
             "payment_method_collection", "always" if mode == "subscription" else None
         ),
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": given.get("payment_method_types") or ["card"],
         "payment_status": unpaid,
-        "permissions": None,
         "phone_number_collection": {"enabled": (given.get("phone_number_collection") or {}).get("enabled", False)},
-        "recovered_from": None,
         "saved_payment_method_options": {
             "allow_redisplay_filters": ["always"],
             "payment_method_remove": "disabled",
             "payment_method_save": (given.get("saved_payment_method_options") or {}).get("payment_method_save"),
         },
-        "setup_intent": None,
-        "shipping_address_collection": None,
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
         "submit_type": given.get("submit_type"),
-        "subscription": None,
         "success_url": given["success_url"],
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if total is not None else None,
-        "ui_mode": "hosted_page",
         "url": f"{world.base_url}/checkout/{key}",
-        "wallet_options": None,
     }
 
 
