@@ -1,0 +1,90 @@
+"""Numbers, money, dates and durations as the reader's language writes them. Times are shown in UTC."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+
+from tollhouse.kernel.money import minor_digits
+from tollhouse.ledger.views import Amount
+
+_TERRITORIES = {"en": "en_US", "fr": "fr_FR"}
+
+
+def number(value: Amount, locale: str) -> str:
+    """`1,250.5` or `1 250,5`: every decimal that the amount has."""
+    return format_decimal(value, format="#,##0.######", locale=locale)
+
+
+def signed(value: Amount, locale: str) -> str:
+    """A change of a balance: `+1,000`, `−50` (a true minus sign)."""
+    text = number(value if value > 0 else -value, locale)
+    return f"+{text}" if value > 0 else f"−{text}" if value < 0 else text
+
+
+def compact(value: Amount, locale: str) -> str:
+    """`12K`, where a full number would not fit."""
+    return format_compact_decimal(value, locale=locale, fraction_digits=1)
+
+
+def money(amount_minor: int, currency: str, locale: str) -> str:
+    """`$9`, `€4.50`, `4,50 €`: without cents where there are none."""
+    digits = minor_digits(currency)
+    value = Decimal(amount_minor).scaleb(-digits)
+    place = Locale.parse(_TERRITORIES.get(locale, locale))
+    pattern = place.currency_formats["standard"].pattern
+    if value == value.to_integral_value():
+        pattern = pattern.replace(".00", "")
+    return format_currency(value, currency.upper(), pattern, locale=place, currency_digits=False)
+
+
+def percent(value: float, locale: str) -> str:
+    """`80%`, `80 %`; the value is 0 to 1."""
+    return format_percent(value, locale=locale)
+
+
+def day(at_ms: int, locale: str) -> str:
+    """`1 Dec 2026`."""
+    return format_date(_moment(at_ms).date(), format="d MMM y", locale=locale)
+
+
+def moment(at_ms: int, locale: str) -> str:
+    """`20 Nov 2026, 11:04 UTC`."""
+    return format_datetime(_moment(at_ms), "d MMM y, HH:mm", tzinfo=UTC, locale=locale) + " UTC"
+
+
+def duration(milliseconds: int, locale: str) -> str:
+    """`48 hours`, `2 minutes`: rounded to its largest unit."""
+    minutes = max(1, milliseconds // 60_000)
+    if minutes >= 60:
+        return format_timedelta(timedelta(hours=minutes // 60), granularity="hour", threshold=10_000, locale=locale)
+    return format_timedelta(timedelta(minutes=minutes), granularity="minute", threshold=10_000, locale=locale)
+
+
+def iso(at_ms: int) -> str:
+    """For the `datetime` attribute of `<time>`."""
+    return _moment(at_ms).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def filters(locale: str) -> dict[str, Callable[..., str]]:
+    """The filters of templates in this language."""
+    return {
+        "number": lambda value: number(value, locale),
+        "signed": lambda value: signed(value, locale),
+        "compact": lambda value: compact(value, locale),
+        "money": lambda amount, currency: money(amount, currency, locale),
+        "percent": lambda value: percent(value, locale),
+        "exact_percent": lambda value: format_percent(value, format="0.##%", locale=locale),
+        "day": lambda at_ms: day(at_ms, locale),
+        "moment": lambda at_ms: moment(at_ms, locale),
+        "duration": lambda milliseconds: duration(milliseconds, locale),
+        "iso": iso,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+    }

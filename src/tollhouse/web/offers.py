@@ -1,0 +1,156 @@
+"""What the catalogue sells, as the landing and pricing pages show it. Pure."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from tollhouse.catalog.model import Catalog, Every, Meter, PlanVersion, Price, Support
+from tollhouse.kernel.units import unscale
+from tollhouse.ledger.views import Amount
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a plan gives of one meter. `amount` None is without limit; `once` is a grant that does not come again."""
+
+    label: str
+    kind: str
+    amount: Amount | None
+    period: str = ""
+    minutes: int | None = None  # estimated for the whole allowance, shown in small print (S2)
+    once: bool = False
+
+
+class PlanOffer(msgspec.Struct, frozen=True):
+    """One plan on the pricing page, at one of its prices."""
+
+    plan: str
+    title: str
+    description: str
+    features: tuple[str, ...]
+    first: Allowance | None  # credits or sessions: what the plan is about
+    allowances: dict[str, Allowance]  # by meter
+    support: Support
+    price: Price | None
+    monthly_minor: int | None  # a yearly price, for each month
+    saving: float | None  # of a yearly price over twelve months, 0 to 1
+    state: str  # current, free, buy, contact
+    marked: bool
+
+
+class ToolOffer(msgspec.Struct, frozen=True):
+    """A tool or action and what it costs, on each meter that is not a rate."""
+
+    name: str
+    title: str
+    description: str
+    cost: tuple[Allowance, ...]
+
+
+def first_meter(catalog: Catalog) -> Meter | None:
+    """What the product is sold by: its first credits meter, else its first quota, else whatever comes first."""
+    for kind in ("credits", "quota"):
+        for meter in catalog.meters.values():
+            if meter.kind == kind:
+                return meter
+    return next(iter(catalog.meters.values()), None)
+
+
+def offers(catalog: Catalog, every: Every, *, current: str | None = None, marked: str | None = None) -> list[PlanOffer]:
+    """Every plan in the file's order, priced by the month or the year where it has such a price."""
+    first = first_meter(catalog)
+    chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
+    return [_offer(catalog, plan, first, every, current, chosen) for plan in catalog.plans.values()]
+
+
+def has_both_periods(catalog: Catalog) -> bool:
+    """Whether any plan can be bought by the month and by the year (U1)."""
+    return any({price.every for price in plan.prices} >= {"month", "year"} for plan in catalog.plans.values())
+
+
+def best_saving(catalog: Catalog) -> float | None:
+    """The largest part that a year saves over twelve months, 0 to 1."""
+    savings = [saving for plan in catalog.plans.values() if (saving := _saving(plan, _price(plan, "year"))) is not None]
+    return max(savings, default=None)
+
+
+def tool_offers(catalog: Catalog) -> list[ToolOffer]:
+    """Every tool with its cost."""
+    return [
+        ToolOffer(tool.name, tool.title, tool.description, costs(catalog, tool.action))
+        for tool in catalog.tools.values()
+    ]
+
+
+def action_offers(catalog: Catalog) -> list[ToolOffer]:
+    """Every action that is no launch of a tool, with its cost."""
+    launches = {tool.action for tool in catalog.tools.values()}
+    return [
+        ToolOffer(action.name, action.label or action.name, "", costs(catalog, action.name))
+        for action in catalog.actions.values()
+        if action.name not in launches
+    ]
+
+
+def costs(catalog: Catalog, action: str) -> tuple[Allowance, ...]:
+    """What an action takes, without its rates: those limit and cost nothing."""
+    taken = catalog.actions[action].cost
+    return tuple(
+        Allowance(meter.label or name, meter.kind, unscale(taken[name], meter.decimals))
+        for name, meter in catalog.meters.items()
+        if name in taken and meter.kind not in ("rate", "lease")
+    )
+
+
+def allowance(plan: PlanVersion, meter: Meter) -> Allowance | None:
+    """What the plan gives of this meter; None when it does not name it."""
+    if not plan.allows(meter):
+        return None
+    label = meter.label or meter.name
+    if meter.kind == "credits":
+        granted = sum(grant.amount for grant in plan.grants if grant.meter == meter.name)
+        return Allowance(label, meter.kind, unscale(granted, meter.decimals), "month", once=not plan.prices)
+    limit = plan.limits[meter.name]
+    amount = None if limit is None else unscale(limit, meter.decimals)
+    minutes = None if limit is None or not meter.minutes_each else int(Decimal(amount or 0) * meter.minutes_each)
+    return Allowance(label, meter.kind, amount, meter.period if meter.kind == "quota" else "", minutes)
+
+
+def _offer(
+    catalog: Catalog, plan: PlanVersion, first: Meter | None, every: Every, current: str | None, marked: str | None
+) -> PlanOffer:
+    price = _price(plan, every) or _price(plan, "year" if every == "month" else "month")
+    given = {name: found for name, meter in catalog.meters.items() if (found := allowance(plan, meter)) is not None}
+    state = "buy" if price else "contact" if plan.contact_only else "free"
+    return PlanOffer(
+        plan=plan.plan,
+        title=plan.title,
+        description=plan.description,
+        features=plan.features,
+        first=given.get(first.name) if first else None,
+        allowances=given,
+        support=plan.support,
+        price=price,
+        monthly_minor=price.amount_minor // 12 if price and price.every == "year" else None,
+        saving=_saving(plan, price),
+        state="current" if plan.plan == current else state,
+        marked=plan.plan == marked,
+    )
+
+
+def _price(plan: PlanVersion, every: Every) -> Price | None:
+    return next((price for price in plan.prices if price.every == every), None)
+
+
+def _saving(plan: PlanVersion, price: Price | None) -> float | None:
+    monthly: Sequence[Price] = [p for p in plan.prices if p.every == "month" and price and p.currency == price.currency]
+    if price is None or price.every != "year" or not monthly or monthly[0].amount_minor == 0:
+        return None
+    saved = 1 - price.amount_minor / (12 * monthly[0].amount_minor)
+    return saved if saved > 0 else None
+
+
+def _next_plan(catalog: Catalog, current: str | None) -> str | None:
+    """The plan to put forward: the cheapest that can be bought above the present one."""
+    rank = catalog.plans[current].rank if current in catalog.plans else -1
+    return next((name for name, plan in catalog.plans.items() if plan.prices and plan.rank > rank), None)

@@ -1,0 +1,66 @@
+"""Pages that anybody may open: the product's own page, and what its plans cost."""
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from tollhouse.catalog.model import Every
+from tollhouse.pages import load_assets
+from tollhouse.web import offers
+from tollhouse.web.views import sample_meter
+from tollhouse.web.visiting import AnyRequest, Site, receive
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@get("/")
+async def landing(site: Site, request: AnyRequest) -> Response[str]:
+    """What the product does, what that costs, which plans there are."""
+    visit = await receive(site, request)
+    catalog = site.house.catalog
+    plans = offers.offers(catalog, "month")
+    tools = offers.tool_offers(catalog)
+    actions = offers.action_offers(catalog)
+    first = offers.first_meter(catalog)
+    free = next((plan for plan in plans if plan.plan == catalog.free_plan), None)
+    sample = sample_meter(first, free.first.amount) if first and free and free.first else None
+    values = {
+        "plans": plans,
+        "tools": tools,
+        "actions": actions,
+        "free": free,
+        "first_label": (first.label or first.name) if first else "",
+        "sample": sample,
+        "sample_plan": free.title if free else "",
+        "sample_lines": [line for line in tools or actions if line.cost][:3],
+    }
+    return site.pages.render("landing.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/pricing")
+async def pricing(site: Site, request: AnyRequest) -> Response[str]:
+    """The plans side by side, by the month or the year."""
+    visit = await receive(site, request)
+    catalog = site.house.catalog
+    both = offers.has_both_periods(catalog)
+    every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
+    plans = offers.offers(catalog, every, marked=visit.shell.query.get("plan"))
+    values = {
+        "plans": plans,
+        "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
+        "every": every,
+        "both_periods": both,
+        "saving": offers.best_saving(catalog) if both else None,
+        "meters": list(catalog.meters.values()),
+        "notice": None,
+    }
+    return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/static/{name:str}", cache_control=None)
+async def static(name: str) -> Response[bytes]:
+    """A static file, under its name with the hash: it never changes, so it is kept for ever."""
+    asset = load_assets().by_path.get(f"/static/{name}")
+    if asset is None:
+        raise NotFoundException()
+    headers = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    return Response(content=asset.content, media_type=asset.media_type, headers=headers)

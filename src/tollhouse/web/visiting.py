@@ -1,0 +1,118 @@
+"""One request as the pages see it: who is there, in which language, and whether a form may be believed."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import Cookie
+
+from tollhouse.house import House
+from tollhouse.identity import Session, Visitor
+from tollhouse.identity import actions as identity
+from tollhouse.kernel.clock import DAY
+from tollhouse.kernel.errors import NotAllowed, NotAuthenticated
+from tollhouse.pages import Pages, Person, Shell, choose_locale, new_nonce
+
+SESSION_COOKIE = "th_session"
+VISITOR_COOKIE = "th_visitor"
+LANGUAGE_COOKIE = "lang"
+THEMES = ("light", "dark")
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What handlers of pages are given."""
+
+    house: House
+    pages: Pages
+
+    @property
+    def secure(self) -> bool:
+        """Whether cookies go over HTTPS only."""
+        return self.house.settings.url.startswith("https://")
+
+    def now(self) -> int:
+        """The database's time, milliseconds."""
+        return self.house.store.clock.now_ms()
+
+    def cookie(self, name: str, value: str, seconds: int) -> Cookie:
+        """A cookie that scripts cannot read and other sites do not send."""
+        return Cookie(
+            key=name, value=value, max_age=seconds, path="/", httponly=True, secure=self.secure, samesite="lax",
+            domain=self.house.settings.web.cookie_domain,
+        )  # fmt: skip
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """A request, understood. `token` is the value of the session's cookie; `cookies` have to go out with the answer."""
+
+    shell: Shell
+    visitor: Visitor
+    session: Session | None
+    token: str | None
+    cookies: tuple[Cookie, ...]
+
+    @property
+    def signed_in(self) -> Session:
+        """The session. Raises NotAuthenticated."""
+        if self.session is None:
+            raise NotAuthenticated("sign in to see this page", fix="sign in")
+        return self.session
+
+
+async def receive(site: Site, request: AnyRequest) -> Visit:
+    """Read the cookies and choose the language. A form gets its token from the session, else from a visitor's cookie."""
+    house = site.house
+    token = request.cookies.get(SESSION_COOKIE)
+    session = await identity.current_session(house.store, house.identity, token, site.now()) if token else None
+    cookies: list[Cookie] = []
+    bound_to = token if session else None
+    if bound_to is None:
+        bound_to = request.cookies.get(VISITOR_COOKIE, "")
+        if not house.identity.seal.is_visitor(bound_to):
+            bound_to = house.identity.seal.new_visitor()
+            cookies.append(site.cookie(VISITOR_COOKIE, bound_to, DAY // 1000))
+    asked = request.query_params.get("lang")
+    remembered = request.cookies.get(LANGUAGE_COOKIE)
+    locale = choose_locale(
+        (asked, session.user.locale if session else None, remembered),
+        request.headers.get("accept-language", ""),
+        house.catalog.product.default_locale,
+    )
+    if asked and locale != remembered:
+        cookies.append(site.cookie(LANGUAGE_COOKIE, locale, 365 * DAY // 1000))
+    theme = request.cookies.get("theme", "")
+    shell = Shell(
+        product=house.catalog.product,
+        environment=house.settings.environment,
+        production=house.settings.production,
+        locale=locale,
+        path=request.url.path,
+        nonce=new_nonce(),
+        csrf=house.identity.seal.form_token(bound_to),
+        theme=theme if theme in THEMES else "",
+        person=Person(session.user.email, session.user.name, session.user.staff_role is not None) if session else None,
+        query={name: value for name, value in request.query_params.items() if isinstance(value, str)},
+    )
+    visitor = Visitor(request.client.host if request.client else "", request.headers.get("user-agent", ""))
+    return Visit(shell, visitor, session, token if session else None, tuple(cookies))
+
+
+async def read_form(site: Site, request: AnyRequest, visit: Visit) -> dict[str, str]:
+    """The form's fields. Raises NotAllowed `form_expired` when it was not made by a page of ours for this visitor."""
+    origin = request.headers.get("origin")
+    if origin not in (None, "null") and urlsplit(origin or "").netloc != request.headers.get("host"):
+        raise NotAllowed("this form was sent from another site", code="form_expired", fix="open the page here")
+    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    visitor = request.cookies.get(VISITOR_COOKIE)
+    site.house.identity.seal.check_form(fields.get("csrf", ""), session=visit.token, visitor=visitor)
+    return fields
+
+
+def local_path(text: str | None, otherwise: str) -> str:
+    """`text` when it is a path of this site, so that nobody is sent on to another one."""
+    if text and text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and "\\" not in text:
+        return text
+    return otherwise
