@@ -55,6 +55,15 @@ def test_versions_are_those_that_customers_have(tollhouse: CommandLine) -> None:
     assert [row[1] for row in cells(tollhouse("plans").out)] == ["1", "2 (new)"]
 
 
+def test_a_database_that_does_not_answer_is_no_reason_to_show_nothing(tollhouse: CommandLine) -> None:
+    write(tollhouse.directory)
+    tollhouse.set(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    answer = tollhouse("plans")
+    assert answer.status == 0
+    assert [row[1] for row in cells(answer.out)] == ["–", "–"]
+    assert "the database does not answer" in answer.err
+
+
 def test_looking_makes_no_database(tollhouse: CommandLine) -> None:
     write(tollhouse.directory)
     tollhouse("plans")

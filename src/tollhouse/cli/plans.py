@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from tollhouse.catalog import Catalog, Meter, PlanVersion, Price
 from tollhouse.catalog.actions import next_versions
@@ -13,6 +15,7 @@ from tollhouse.catalog.load import problems_of
 from tollhouse.cli.config import configuration, dotenv_beside
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, warn
 from tollhouse.kernel.durations import format_duration
+from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.money import minor_digits
 from tollhouse.kernel.units import unscale
 from tollhouse.settings import ConfigurationProblems
@@ -65,9 +68,13 @@ def _versions(database_url: str, catalog: Catalog) -> dict[str, tuple[int, bool]
     """Each plan's version and whether it is new; empty where there is no database to ask yet."""
     if database_url.startswith("sqlite:") and not Path(sqlite_path(database_url)).exists():
         return {}
-    if not status(database_url).up_to_date:
+    try:
+        if not status(database_url).up_to_date:
+            return {}
+        return asyncio.run(_read_versions(database_url, catalog))
+    except (OSError, SQLAlchemyError, Unavailable) as error:
+        sys.stderr.write(f"warning: no versions are shown, for the database does not answer: {error}\n")
         return {}
-    return asyncio.run(_read_versions(database_url, catalog))
 
 
 async def _read_versions(database_url: str, catalog: Catalog) -> dict[str, tuple[int, bool]]:
