@@ -17,6 +17,10 @@ VERSION_KEY = "tollhouse_plan_version"
 """Keys of the metadata that we write on Stripe's objects."""
 
 
+OTHER_SUBJECT = "object:"
+"""Begins the subject of an event that is about no customer."""
+
+
 class PriceFacts(msgspec.Struct, frozen=True):
     """A price as Stripe has it. `every` is `month`, `year`, another of Stripe's intervals, or empty for a single payment."""
 
@@ -145,7 +149,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
 class WebhookEvent(msgspec.Struct, frozen=True):
     """What is read of an incoming event; everything else is fetched, whatever version it was written in.
 
-    `subject` is the Stripe customer whose state it is about, else the object's own id.
+    `subject` is the Stripe customer whose state it is about, else `object:` and the object's own id.
     """
 
     id: str
@@ -155,3 +159,11 @@ class WebhookEvent(msgspec.Struct, frozen=True):
     created_at: int
     object_id: str | None = None
     subscription: str | None = None
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Which of our customers a Stripe customer is; `sync_seq` is the fence that `applying.apply` passes once."""
+
+    id: str
+    customer: str
+    sync_seq: int

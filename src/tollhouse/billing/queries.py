@@ -13,6 +13,7 @@ PASS_FENCE = Sql(
     "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at"
     " where id = :id and sync_seq = :sync_seq"
 )
+LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")
 LINKS_DUE = Sql(
     "select id, due_at from stripe_customer where due_at <= :now order by due_at limit :most [[for update skip locked]]"
 )

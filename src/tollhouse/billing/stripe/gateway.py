@@ -26,7 +26,7 @@ CONNECTIONS = 32
 SUPPORTED_API_VERSION = stripe.api_version
 
 T = TypeVar("T")
-I = TypeVar("I", bound=wire.Identified)
+Found = TypeVar("Found", bound=wire.Identified)
 Params = Mapping[str, object]
 
 
@@ -80,11 +80,12 @@ class StripeGateway:
                 fix=f"leave STRIPE_API_VERSION at {SUPPORTED_API_VERSION}, or report this",
             ) from error
 
-    async def _every(self, path: str, params: Params, shape: type[I], last_id: str = "") -> AsyncIterator[I]:
+    async def _every(self, path: str, params: Params, shape: type[Found], last_id: str = "") -> AsyncIterator[Found]:
         """Each object of a list, page after page to its end."""
+        shaped: type[wire.Page[Found]] = wire.Page[shape]  # type: ignore[valid-type]
         while True:
             after = {"starting_after": last_id} if last_id else {}
-            page = await self._call("get", path, {**params, "limit": PAGE, **after}, wire.Page[shape])  # type: ignore[valid-type]
+            page = await self._call("get", path, {**params, "limit": PAGE, **after}, shaped)
             for found in page.data:
                 yield found
             if not page.has_more or not page.data:
@@ -96,7 +97,11 @@ class StripeGateway:
     async def create_customer(self, customer: str) -> str:
         """The Stripe customer for one of ours, the same for repeated and racing calls. Its id."""
         made = await self._call(
-            "post", "/v1/customers", {"metadata": {model.CUSTOMER_KEY: customer}}, wire.Named, f"tollhouse-{customer}"
+            "post",
+            "/v1/customers",
+            {"metadata": {model.CUSTOMER_KEY: customer}},
+            wire.Named,
+            f"tollhouse-customer-{customer}",
         )
         return made.id
 

@@ -1,0 +1,114 @@
+"""What the pages, the API and the command line call: selling, reading what was paid, and events that wait for staff.
+
+start_checkout(till, payer, plan, interval) -> url        open_portal(till, payer) -> url
+subscription_of(tx, customer)    invoices_of(tx, customer)
+list_events(tx, status)          replay(tx, id, now)
+"""
+
+import msgspec
+
+from tollhouse.billing import queries
+from tollhouse.billing.attempts import count_attempt
+from tollhouse.billing.checkout import Till, open_portal, require_gateway, start_checkout
+from tollhouse.billing.linking import Payer, link_of_customer
+from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
+from tollhouse.billing.setup import ensure_prices
+from tollhouse.billing.syncing import SOURCE
+from tollhouse.kernel.errors import NotFound
+from tollhouse.kernel.money import Money
+from tollhouse.store import Tx, cell_of, inbox
+from tollhouse.store.inbox import Event
+
+__all__ = [
+    "Payer",
+    "Till",
+    "count_attempt",
+    "ensure_prices",
+    "invoices_of",
+    "link_of_customer",
+    "list_events",
+    "open_portal",
+    "read_event",
+    "receive",
+    "replay",
+    "require_gateway",
+    "start_checkout",
+    "subscription_of",
+]
+
+
+class SubscriptionView(msgspec.Struct, frozen=True):
+    """A customer's subscription as the pages show it. Times in ms; `cancel_at`: when it is known to end."""
+
+    id: str
+    status: str
+    plan: str | None
+    every: str
+    price: Money
+    period_start: int
+    period_end: int
+    cancel_at: int | None
+
+
+class InvoiceView(msgspec.Struct, frozen=True):
+    """An invoice as the pages show it. Times in ms."""
+
+    id: str
+    number: str | None
+    status: str
+    due: Money
+    paid: Money
+    created_at: int
+    paid_at: int | None
+    attempts: int
+    next_attempt_at: int | None
+    page_url: str | None
+    pdf_url: str | None
+
+
+async def subscription_of(tx: Tx, customer: str) -> SubscriptionView | None:
+    """The live subscription that counts, else None."""
+    for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer):
+        if row["status"] in LIVE_STATUSES and row["plan"] is not None:
+            return SubscriptionView(
+                row["id"], row["status"], row["plan"], row["every"], Money(row["amount_minor"], row["currency"]),
+                row["period_start"], row["period_end"], row["cancel_at"],
+            )  # fmt: skip
+    return None
+
+
+async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceView]:
+    """The newest first."""
+    rows = await tx.fetch(queries.INVOICES, cell=cell_of(customer), customer=customer, most=most)
+    return [
+        InvoiceView(
+            row["id"], row["number"], row["status"], Money(row["amount_due_minor"], row["currency"]),
+            Money(row["amount_paid_minor"], row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
+            row["next_attempt_at"], row["page_url"], row["pdf_url"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def receive(tx: Tx, event: WebhookEvent, payload: bytes, now: int) -> bool:
+    """Keep a verified event of Stripe's, once. False when it was there already."""
+    return await inbox.receive(tx, SOURCE, event.id, event.type, event.subject, payload.decode(), now)
+
+
+async def list_events(tx: Tx, status: str = "parked", before: int | None = None, most: int = 100) -> list[Event]:
+    """Stripe's events in this status (pending, done, parked), the newest first."""
+    return await inbox.list_events(tx, SOURCE, status, before, most)
+
+
+async def read_event(tx: Tx, id: str) -> Event:
+    """One of Stripe's events. Raises NotFound."""
+    found = await inbox.read(tx, SOURCE, id)
+    if found is None:
+        raise NotFound(f"there is no event {id}", code="event_not_found", fix="use the id of Stripe's event (evt_…)")
+    return found
+
+
+async def replay(tx: Tx, id: str, now: int) -> bool:
+    """Let a parked or finished event be handled again. False when it is waiting anyway; raises NotFound."""
+    await read_event(tx, id)
+    return await inbox.replay(tx, SOURCE, id, now)

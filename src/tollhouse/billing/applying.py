@@ -1,0 +1,289 @@
+"""One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
+
+the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month  ->  facts
+"""
+
+import msgspec
+
+from tollhouse.billing import queries
+from tollhouse.billing.model import OWING_STATUSES, Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.paid_periods import PaidMonth, paid_months
+from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.catalog.model import Catalog, PlanVersion
+from tollhouse.kernel.errors import Unavailable
+from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
+from tollhouse.ledger import actions as ledger
+from tollhouse.ledger.book import open_book
+from tollhouse.ledger.model import Standing
+from tollhouse.store import Row, Tx, Value, cell_of, outbox
+
+EVERY = 1_000_000
+
+
+class FenceLost(Unavailable):
+    """Somebody else applied a look at this customer since ours began: look again."""
+
+    default_code = "fence_lost"
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What came of it. `unmapped` are prices of live subscriptions that buy no plan: staff must map them."""
+
+    plan_before: str
+    plan_after: str
+    months_granted: int
+    unmapped: tuple[str, ...] = ()
+
+
+class _Picture(msgspec.Struct, frozen=True):
+    """The snapshot, understood: which subscription counts, which only stand beside it, which nothing maps."""
+
+    snapshot: Snapshot
+    prices: PriceMap
+    versions: dict[str, PlanVersion]
+    chosen: Subscription | None
+    seconds: tuple[Subscription, ...]
+    unmapped: tuple[Subscription, ...]
+
+
+async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
+    """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
+    customer = link.customer
+    if not await tx.execute(queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None):
+        raise FenceLost(f"{link.id} was synchronised by somebody else meanwhile")
+    before = (await open_book(tx, catalog, customer, now)).state
+    rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
+    picture = _understand(snapshot, await read_prices(tx, catalog), rows)
+    await _save_subscriptions(tx, customer, picture, rows, now)
+    await _save_invoices(tx, customer, snapshot, now)
+    await _learn(tx, picture, now)
+    granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
+    after = (await open_book(tx, catalog, customer, now)).state
+    if after.plan != before.plan:
+        await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)
+    await _look_again(tx, link, picture, now)
+    unmapped = tuple(item.price.id for subscription in picture.unmapped for item in subscription.items)
+    return Applied(before.plan, after.plan, granted, unmapped)
+
+
+def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _Picture:
+    """One live subscription counts, the oldest. Further ones are told to staff and never added."""
+    mapped: list[Subscription] = []
+    unmapped: list[Subscription] = []
+    versions: dict[str, PlanVersion] = {}
+    for subscription in sorted(snapshot.subscriptions, key=lambda found: (found.created_at, found.id)):
+        found = prices.item_of(subscription)
+        if found is not None:
+            row = rows.get(subscription.id)
+            kept = (row["plan"], row["version"]) if row is not None else (None, None)
+            versions[subscription.id] = version_bought(prices.catalog, found[1], subscription, kept)
+        if subscription.live:
+            (unmapped if found is None else mapped).append(subscription)
+    return _Picture(
+        snapshot, prices, versions, mapped[0] if mapped else None, tuple(mapped[1:]), tuple(unmapped)
+    )  # fmt: skip
+
+
+async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: dict[str, Row], now: int) -> None:
+    seconds = {subscription.id for subscription in picture.seconds}
+    unmapped = {subscription.id for subscription in picture.unmapped}
+    for subscription in picture.snapshot.subscriptions:
+        if not subscription.items:
+            continue
+        known = rows.get(subscription.id)
+        second_since = known["second_since"] if known is not None else None
+        if subscription.id in seconds and second_since is None:
+            second_since = now
+            await _alert(tx, customer, *_second_subscription(customer, subscription), now=now)
+        price = subscription.items[0].price
+        if subscription.id in unmapped and (known is None or known["plan"] is not None or known["price"] != price.id):
+            await _alert(tx, customer, *_unmapped_price(customer, price.id, price.product), now=now)
+        await _save_subscription(tx, customer, picture, subscription, second_since)
+    listed = {subscription.id for subscription in picture.snapshot.subscriptions}
+    for gone in rows.values():
+        if gone["id"] not in listed and gone["ended_at"] is None:
+            fields = {name: gone[name] for name in gone.keys()}  # noqa: SIM118 (a row iterates over its values)
+            ended = {**fields, "status": "canceled", "ended_at": now}
+            await tx.execute(queries.SAVE_SUBSCRIPTION, cell=cell_of(customer), customer=customer, **ended)
+
+
+async def _save_subscription(
+    tx: Tx, customer: str, picture: _Picture, subscription: Subscription, second_since: int | None
+) -> None:
+    found = picture.prices.item_of(subscription)
+    item = found[0] if found is not None else subscription.items[0]
+    version = picture.versions.get(subscription.id)
+    await tx.execute(
+        queries.SAVE_SUBSCRIPTION,
+        cell=cell_of(customer),
+        customer=customer,
+        id=subscription.id,
+        status=subscription.status,
+        plan=version.plan if version else None,
+        version=version.version if version else None,
+        price=item.price.id,
+        every=item.price.every,
+        currency=item.price.currency,
+        amount_minor=item.price.amount_minor * item.quantity,
+        created_at=subscription.created_at,
+        period_start=item.period_start,
+        period_end=item.period_end,
+        cancel_at=_ends_at(subscription, item.period_end),
+        ended_at=subscription.ended_at,
+        second_since=second_since,
+    )
+
+
+def _ends_at(subscription: Subscription, period_end: int) -> int | None:
+    """The date on which it is known to end."""
+    if subscription.cancel_at is not None:
+        return subscription.cancel_at
+    return period_end if subscription.cancel_at_period_end else None
+
+
+async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) -> None:
+    """Keep every invoice that left its draft; a further failed attempt is told once."""
+    at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
+    known = {row["id"]: row for row in await tx.fetch(queries.INVOICES, **at, most=EVERY)}
+    for invoice in snapshot.invoices:
+        if invoice.status == "draft":
+            continue
+        seen: int = known[invoice.id]["attempts"] if invoice.id in known else 0
+        if invoice.status in ("open", "uncollectible") and invoice.attempts > seen:
+            fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
+            await outbox.put(tx, fact, customer=customer, now=now)
+        await tx.execute(queries.SAVE_INVOICE, **at, **_invoice_row(invoice))
+
+
+def _invoice_row(invoice: Invoice) -> dict[str, Value]:
+    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name != "lines"}
+
+
+async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
+    """What the catalogue says about a price is kept: it stays mapped when the file is tidied."""
+    for facts in picture.snapshot.facts_of_prices().values():
+        sold = picture.prices.find(facts)
+        if sold is not None and facts.id not in picture.prices.rows:
+            await learn_price(tx, sold, now)
+
+
+async def _write_books(
+    tx: Tx, catalog: Catalog, customer: str, picture: _Picture, plan_before: str, standing: Standing, now: int
+) -> int:
+    """Plan, standing and lots. The number of months granted now."""
+    due = await _months_due(tx, customer, picture, now)
+    chosen = picture.chosen
+    if chosen is not None:
+        item, _ = picture.prices.item_of(chosen) or (chosen.items[0], None)
+        owing: Standing = "past_due" if chosen.status in OWING_STATUSES else "good"
+        await ledger.set_subscription(
+            tx, catalog, customer, picture.versions[chosen.id], now, anchor=chosen.anchor,
+            ends_at=_ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
+            metadata={"subscription": chosen.id},
+        )  # fmt: skip
+        return await _grant(tx, catalog, customer, picture, due, now)
+    granted = 0
+    good: Standing = "blocked" if standing == "blocked" else "good"
+    if due and plan_before == catalog.free_plan:
+        # Bought and ended before we heard of either: its plan is passed through, so that its lots end as they would have.
+        last = due[-1]
+        await ledger.set_subscription(
+            tx, catalog, customer, _version_of(catalog, picture, last), now, anchor=_anchor(picture, last),
+            ends_at=None, standing=good, metadata={"subscription": last.subscription},
+        )  # fmt: skip
+    granted = await _grant(tx, catalog, customer, picture, due, now)
+    await ledger.set_subscription(
+        tx, catalog, customer, catalog.plans[catalog.free_plan], now, anchor=None, ends_at=None, standing=good
+    )
+    return granted
+
+
+async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> list[PaidMonth]:
+    """The paid months that have begun, belong to a plan still held then, and are not granted yet."""
+    rows = await tx.fetch(queries.GRANTED, cell=cell_of(customer), customer=customer)
+    granted = {(row["subscription"], row["plan"], row["period_end"], row["month"]) for row in rows}
+    seconds = [subscription.id for subscription in picture.seconds]
+    due: list[PaidMonth] = []
+    for month in paid_months(picture.snapshot, picture.prices, seconds):
+        if month.start <= now and month.place not in granted and _still_held(picture, month):
+            granted.add(month.place)
+            due.append(month)
+    return due
+
+
+def _still_held(picture: _Picture, month: PaidMonth) -> bool:
+    """A later month of a yearly price counts only while its subscription lives and is on that plan."""
+    if month.action != "plan_renewed" or month.sold.every != "year":
+        return True
+    owner = next((found for found in picture.snapshot.subscriptions if found.id == month.subscription), None)
+    if owner is None or (owner.ended_at is not None and owner.ended_at <= month.start):
+        return False
+    version = picture.versions.get(owner.id)
+    return version is not None and version.plan == month.sold.plan
+
+
+def _version_of(catalog: Catalog, picture: _Picture, month: PaidMonth) -> PlanVersion:
+    """The version whose lots this month brings: the subscription's own where it is on that plan."""
+    held = picture.versions.get(month.subscription)
+    if held is not None and held.plan == month.sold.plan:
+        return held
+    return version_bought(catalog, month.sold, None)
+
+
+def _anchor(picture: _Picture, month: PaidMonth) -> int:
+    owner = next((found for found in picture.snapshot.subscriptions if found.id == month.subscription), None)
+    return owner.anchor if owner is not None else month.start
+
+
+async def _grant(tx: Tx, catalog: Catalog, customer: str, picture: _Picture, due: list[PaidMonth], now: int) -> int:
+    granted = 0
+    for month in due:
+        subscription, plan, period_end, number = month.place
+        await tx.execute(
+            queries.SAVE_GRANTED, cell=cell_of(customer), customer=customer, subscription=subscription, plan=plan,
+            period_end=period_end, month=number, invoice=month.invoice, line=month.line, now=now,
+        )  # fmt: skip
+        granted += await ledger.grant_paid_period(
+            tx, catalog, customer, _version_of(catalog, picture, month), (month.start, month.end), now,
+            invoice_key=month.key, action=month.action, paid=month.paid,
+            metadata={"invoice": month.invoice, "subscription": subscription, "every": month.sold.every},
+        )  # fmt: skip
+    return granted
+
+
+async def _look_again(tx: Tx, link: Link, picture: _Picture, now: int) -> None:
+    """Note when the next month of a yearly price begins: no event tells it."""
+    chosen = picture.chosen
+    if chosen is None or not picture.versions[chosen.id].grants:
+        return
+    seconds = [subscription.id for subscription in picture.seconds]
+    later = [
+        month.start
+        for month in paid_months(picture.snapshot, picture.prices, seconds)
+        if month.subscription == chosen.id and month.start > now
+    ]
+    if later:
+        await tx.execute(queries.LOOK_AGAIN, id=link.id, due_at=min(later))
+
+
+async def _alert(tx: Tx, customer: str, key: str, title: str, detail: str, fix: str, *, now: int) -> None:
+    await outbox.put(tx, OperatorAlert(key, "high", title, detail, fix), customer=customer, now=now)
+
+
+def _second_subscription(customer: str, subscription: Subscription) -> tuple[str, str, str, str]:
+    return (
+        f"second_subscription:{subscription.id}",
+        "A customer has two live subscriptions",
+        f"{customer} pays for {subscription.id} beside an older subscription; it adds nothing to the account.",
+        f"Cancel {subscription.id} in Stripe and refund it, or cancel the older one.",
+    )
+
+
+def _unmapped_price(customer: str, price: str, product: str) -> tuple[str, str, str, str]:
+    return (
+        f"unmapped_price:{price}",
+        "A price in Stripe buys no plan",
+        f"{customer} has subscribed to the price {price} of the product {product}, which no plan maps to. "
+        "The payment is kept, the event waits.",
+        f'Name it in the plan (stripe_products = ["{product}"]), start again, and replay the parked event.',
+    )

@@ -1,0 +1,188 @@
+"""Selling: a Checkout page for a plan, and Stripe's portal. At most one live subscription and one open page a customer.
+
+The network is asked outside transactions; what two browser tabs do at once is settled by Stripe's own list afterwards.
+"""
+
+from typing import NoReturn
+
+import msgspec
+
+from tollhouse.billing import queries
+from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, PLAN_KEY, VERSION_KEY, CheckoutSession
+from tollhouse.billing.prices import learn_price, read_prices
+from tollhouse.billing.stripe import StripeGateway
+from tollhouse.catalog.model import Catalog, PlanVersion, Price
+from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
+from tollhouse.store import Store, cell_of
+
+SUCCESS_PATH = "/app/billing?checkout=success&session={CHECKOUT_SESSION_ID}"
+CANCEL_PATH = "/app/billing?checkout=cancelled"
+RETURN_PATH = "/app/billing"
+INTERVALS = {"monthly": "month", "yearly": "year", "annual": "year", "month": "month", "year": "year"}
+
+
+class Till(msgspec.Struct, frozen=True):
+    """What selling needs: the store, the catalogue, Stripe, and where customers come back to (`url`, without a path)."""
+
+    store: Store
+    catalog: Catalog
+    gateway: StripeGateway
+    url: str
+
+
+def require_gateway(gateway: StripeGateway | None) -> StripeGateway:
+    """Stripe, or Unavailable naming the setting that is missing (row S23)."""
+    if gateway is None:
+        raise Unavailable(
+            "payments are not set up here: STRIPE_SECRET_KEY is missing",
+            code="payments_not_configured",
+            setting="STRIPE_SECRET_KEY",
+            fix="set STRIPE_SECRET_KEY (Dashboard → Developers → API keys), or run `tollhouse demo`, then start again",
+        )
+    return gateway
+
+
+def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[PlanVersion, Price]:
+    """What is to be bought. Raises InvalidRequest naming what is allowed."""
+    sold = [known for known in catalog.plans.values() if known.prices and not known.contact_only]
+    names = ", ".join(known.plan for known in sold) or "none"
+    wanted = catalog.plans.get(plan.strip().lower())
+    if wanted is None:
+        raise InvalidRequest(
+            f"there is no plan {plan!r}", code="unknown_plan", allowed=names, fix=f"name one of: {names}"
+        )
+    if wanted not in sold:
+        why = "is sold on request" if wanted.contact_only else "costs nothing"
+        raise InvalidRequest(
+            f"the plan {wanted.plan!r} {why} and has no Checkout", code="plan_not_for_sale", allowed=names,
+            fix=f"name one of: {names}",
+        )  # fmt: skip
+    if interval is None:
+        return wanted, wanted.prices[0]
+    every = INTERVALS.get(interval.strip().lower())
+    for price in wanted.prices:
+        if price.every == every:
+            return wanted, price
+    offered = ", ".join(dict.fromkeys(price.every for price in wanted.prices))
+    raise InvalidRequest(
+        f"the plan {wanted.plan!r} has no price for the interval {interval!r}", code="unknown_interval", allowed=offered,
+        fix=f"name one of: {offered}",
+    )  # fmt: skip
+
+
+async def start_checkout(till: Till, payer: Payer, plan: str, interval: str | None = None) -> str:
+    """The address of a Checkout page for this plan.
+
+    Raises InvalidRequest (unknown plan or interval), Conflict `already_subscribed` with the portal's `url`, Unavailable.
+    """
+    version, price = choose_price(till.catalog, plan, interval)
+    await _refuse_subscribed(till, payer, asking_stripe=False)
+    price_id = await _price_id(till, version, price)
+    stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
+    await _refuse_subscribed(till, payer, asking_stripe=True)
+    metadata = {CUSTOMER_KEY: payer.customer, PLAN_KEY: version.plan, VERSION_KEY: str(version.version)}
+    session = await till.gateway.create_checkout(
+        stripe_id, price_id, customer=payer.customer, metadata=metadata,
+        success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH,
+    )  # fmt: skip
+    async with till.store.transaction() as tx:
+        await tx.execute(
+            queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=version.plan,
+            version=version.version, every=price.every, price=price_id, now=till.store.clock.now_ms(),
+            expires_at=session.expires_at,
+        )  # fmt: skip
+    await _keep_only_newest(till, payer, stripe_id, session)
+    if session.url is None:
+        raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
+    return session.url
+
+
+async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: CheckoutSession) -> None:
+    """Close every other open page: two could both be paid. Raises Conflict when another browser opened a newer one."""
+    pages = await till.gateway.open_checkouts(stripe_id)
+    newest = max((*pages, session), key=lambda page: (page.created_at, page.id))
+    closed_late = False
+    for page in pages:
+        if page.id != newest.id:
+            closed_late |= not await _expire(till, page)
+    if closed_late:
+        await _refuse_subscribed(till, payer, asking_stripe=True)
+    if newest.id != session.id:
+        raise Conflict(
+            "another Checkout page was opened for this customer at this moment",
+            code="checkout_open",
+            url=newest.url,
+            fix="go on with that page, or try again",
+        )
+
+
+async def _expire(till: Till, page: CheckoutSession) -> bool:
+    """Close a page. False when it was not open any more: somebody has just paid on it, or closed it."""
+    try:
+        await till.gateway.expire_checkout(page.id)
+    except InvalidRequest:
+        return False
+    return True
+
+
+async def _refuse_subscribed(till: Till, payer: Payer, *, asking_stripe: bool) -> None:
+    """A customer has at most one live subscription; it is changed in the portal."""
+    async with till.store.reading() as tx:
+        rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(payer.customer), customer=payer.customer)
+        prices = await read_prices(tx, till.catalog)
+    if any(row["status"] in LIVE_STATUSES and row["plan"] is not None for row in rows):
+        await _already_subscribed(till, payer)
+    if asking_stripe:
+        stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
+        found = await till.gateway.subscriptions(stripe_id)
+        if any(subscription.live and prices.item_of(subscription) for subscription in found):
+            await _already_subscribed(till, payer)
+
+
+async def _already_subscribed(till: Till, payer: Payer) -> NoReturn:
+    raise Conflict(
+        "this customer has a subscription already",
+        code="already_subscribed",
+        url=await open_portal(till, payer),
+        fix="change the plan in the portal at `url`",
+    )
+
+
+async def _price_id(till: Till, plan: PlanVersion, price: Price) -> str:
+    """Stripe's id of a price: the one that is configured, the one known, else the one that has its lookup key."""
+    if price.stripe_price is not None:
+        return price.stripe_price
+    async with till.store.reading() as tx:
+        prices = await read_prices(tx, till.catalog)
+    for row in prices.rows.values():
+        exact = (row.plan, row.version, row.every, row.currency, row.amount_minor)
+        if exact == (plan.plan, plan.version, price.every, price.currency, price.amount_minor):
+            return row.id
+    found = await till.gateway.price_of_key(price.lookup_key)
+    agreed = found is not None and (found.amount_minor, found.currency, found.every) == (
+        price.amount_minor, price.currency, price.every,
+    )  # fmt: skip
+    if found is None or not agreed:
+        what = (
+            "has no price"
+            if found is None
+            else f"has another price than the catalogue ({found.amount_minor} {found.currency})"
+        )
+        raise Unavailable(
+            f"Stripe {what} for the plan {plan.plan!r} by the lookup key {price.lookup_key!r}",
+            code="price_not_in_stripe",
+            setting=f"plans.{plan.plan}.prices",
+            fix="run `tollhouse stripe setup`",
+        )
+    sold = prices.find(found)
+    if sold is not None:
+        async with till.store.transaction() as tx:
+            await learn_price(tx, sold, till.store.clock.now_ms())
+    return found.id
+
+
+async def open_portal(till: Till, payer: Payer) -> str:
+    """The address of Stripe's page on which this customer manages its subscription (row S8)."""
+    stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
+    return await till.gateway.create_portal(stripe_id, till.url + RETURN_PATH)

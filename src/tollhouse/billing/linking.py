@@ -1,0 +1,66 @@
+"""Which Stripe customer belongs to which of ours. Ours is made and linked before Checkout opens, once."""
+
+import msgspec
+
+from tollhouse.billing import queries
+from tollhouse.billing.model import CUSTOMER_KEY, Link, StripeCustomer
+from tollhouse.billing.stripe import StripeGateway
+from tollhouse.kernel.ids import is_id
+from tollhouse.ledger.queries import READ_ACCOUNT
+from tollhouse.store import Row, Store, Tx, cell_of
+
+
+class Payer(msgspec.Struct, frozen=True):
+    """Who is going to pay, as far as Stripe is told."""
+
+    customer: str
+    email: str | None = None
+    name: str | None = None
+    locale: str | None = None
+
+
+async def link_of_customer(tx: Tx, customer: str) -> Link | None:
+    """The Stripe customer of one of ours."""
+    return _link(await tx.fetch_one(queries.LINK_OF_CUSTOMER, customer=customer))
+
+
+async def link_of_stripe(tx: Tx, stripe_id: str) -> Link | None:
+    """Which of ours a Stripe customer is."""
+    return _link(await tx.fetch_one(queries.LINK_OF_STRIPE, id=stripe_id))
+
+
+async def link(tx: Tx, stripe_id: str, customer: str, now: int) -> bool:
+    """Link the two, unless either is linked already. Whether they belong together afterwards."""
+    await tx.execute(queries.LINK, id=stripe_id, customer=customer, now=now)
+    found = await link_of_customer(tx, customer)
+    return found is not None and found.id == stripe_id
+
+
+async def ensure_stripe_customer(store: Store, gateway: StripeGateway, payer: Payer) -> str:
+    """The Stripe customer of this payer, made when there is none. Two callers at once get the same one."""
+    async with store.reading() as tx:
+        known = await link_of_customer(tx, payer.customer)
+    if known is not None:
+        return known.id
+    made = await gateway.create_customer(payer.customer)
+    await gateway.describe_customer(made, email=payer.email, name=payer.name, locale=payer.locale)
+    async with store.transaction() as tx:
+        await link(tx, made, payer.customer, store.clock.now_ms())
+        known = await link_of_customer(tx, payer.customer)
+    return known.id if known is not None else made
+
+
+async def owner_of(tx: Tx, found: StripeCustomer, sessions: tuple[str, ...]) -> str | None:
+    """The customer that an unlinked Stripe customer names, or whose Checkout page it used; None when it is not ours."""
+    named = found.metadata.get(CUSTOMER_KEY, "")
+    if is_id(named, "cus") and await tx.fetch_one(READ_ACCOUNT, cell=cell_of(named), customer=named) is not None:
+        return named
+    for session in sessions:
+        row = await tx.fetch_one(queries.SESSION_OWNER, id=session)
+        if row is not None:
+            return str(row["customer"])
+    return None
+
+
+def _link(row: Row | None) -> Link | None:
+    return None if row is None else Link(row["id"], row["customer"], row["sync_seq"])

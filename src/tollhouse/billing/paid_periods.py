@@ -1,0 +1,119 @@
+"""Which months of a plan have been paid for, from the invoices. Pure.
+
+Credits come on *paid*, month by month also at a yearly price, once per subscription, plan and month, however often
+invoices are sent again, prorated or toggled between two plans.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tollhouse.billing.model import Invoice, InvoiceLine, Snapshot, SoldPrice, Subscription
+from tollhouse.billing.prices import PriceMap
+from tollhouse.kernel.money import Money
+from tollhouse.kernel.periods import boundary, index_at
+
+
+class PaidMonth(msgspec.Struct, frozen=True):
+    """One month (or the whole period of a monthly price) that is paid. `number` counts from the anchor's month."""
+
+    invoice: str
+    line: str
+    subscription: str
+    sold: SoldPrice
+    number: int
+    start: int
+    end: int
+    period_end: int  # of the whole line: a year for a yearly price
+    paid: Money
+    action: str
+
+    @property
+    def key(self) -> str:
+        """Under which the ledger grants it once."""
+        return f"{self.invoice}:{self.line}:{self.number}"
+
+    @property
+    def place(self) -> tuple[str, str, int, int]:
+        """What is granted once, whichever line pays for it."""
+        return self.subscription, self.sold.plan, self.period_end, self.number
+
+
+def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> list[PaidMonth]:
+    """Every month that any paid invoice pays for, oldest first; none of the subscriptions in `never`."""
+    excluded = frozenset(never)
+    owners = {subscription.id: subscription for subscription in snapshot.subscriptions}
+    facts = snapshot.facts_of_prices()
+    months: list[PaidMonth] = []
+    for invoice in sorted(snapshot.invoices, key=lambda invoice: (invoice.created_at, invoice.id)):
+        if invoice.status != "paid":
+            continue
+        sold_of = {
+            line.id: sold
+            for line in invoice.lines
+            if line.price in facts and (sold := prices.find(facts[line.price])) is not None
+        }
+        for line in invoice.lines:
+            if (
+                line.subscription is not None
+                and line.subscription not in excluded
+                and _counts(invoice, line, sold_of, prices)
+            ):
+                months += _months(invoice, line, sold_of[line.id], owners.get(line.subscription))
+    return sorted(months, key=lambda month: (month.start, month.invoice, month.line))
+
+
+def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice], prices: PriceMap) -> bool:
+    """A period's own line counts; a proration only where it moves up from a lower plan."""
+    sold = sold_of.get(line.id)
+    if sold is None or line.amount_minor < 0:
+        return False
+    if not line.proration:
+        return True
+    plans = prices.catalog.plans
+    left = [
+        plans[sold_of[other.id].plan].rank
+        for other in invoice.lines
+        if other.id in sold_of
+        and other.proration
+        and other.amount_minor < 0
+        and other.subscription == line.subscription
+    ]
+    return line.amount_minor > 0 and max(left, default=-1) < plans[sold.plan].rank
+
+
+def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None) -> list[PaidMonth]:
+    anchor = owner.anchor if owner is not None else line.period_start
+    action = "plan_upgraded" if invoice.reason == "subscription_create" or line.proration else "plan_renewed"
+    spans = _spans(line, sold, anchor)
+    count = len(spans)
+    return [
+        PaidMonth(
+            invoice=invoice.id,
+            line=line.id,
+            subscription=line.subscription or "",
+            sold=sold,
+            number=number,
+            start=start,
+            end=end,
+            period_end=line.period_end,
+            # Shares of whole minor units that add up to what was paid.
+            paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
+            action=action if k == 0 else "plan_renewed",
+        )
+        for k, (number, start, end) in enumerate(spans)
+    ]
+
+
+def _spans(line: InvoiceLine, sold: SoldPrice, anchor: int) -> list[tuple[int, int, int]]:
+    """(number, start, end) of each month of the line; a monthly price's line is one."""
+    first = index_at(anchor, "month", line.period_start)
+    if sold.every != "year":
+        return [(first, line.period_start, line.period_end)]
+    spans = []
+    number, start = first, line.period_start
+    while start < line.period_end:
+        end = min(boundary(anchor, "month", number + 1), line.period_end)
+        spans.append((number, start, end))
+        number, start = number + 1, end
+    return spans

@@ -1,0 +1,245 @@
+"""From a stored event to our books: claim, look at Stripe, apply. Run by the worker; every step may be killed.
+
+Whatever the events say, the customer's present state is fetched, once for all that wait; so it does not matter in which
+order they come, how often, or in which version of Stripe's API they are written.
+"""
+
+import structlog
+
+from tollhouse.billing import queries
+from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.linking import link, link_of_stripe, owner_of
+from tollhouse.billing.model import OTHER_SUBJECT, Link, PriceFacts, Snapshot, WebhookEvent
+from tollhouse.billing.prices import read_prices
+from tollhouse.billing.stripe import StripeGateway, read_event
+from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.clock import MINUTE
+from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
+from tollhouse.kernel.facts import OperatorAlert
+from tollhouse.kernel.ids import new_id
+from tollhouse.store import Store, Value, cell_of, inbox, outbox
+from tollhouse.store.inbox import Event
+
+SOURCE = "stripe"
+LOOK_AGAIN_TYPE = "tollhouse.look_again"
+LEASE_MS = 2 * MINUTE
+LOOKS_AT_ONCE = 100
+
+log = structlog.get_logger(__name__)
+
+
+class Unanswerable(TollhouseError):
+    """No later try will help: the event is parked at once, for staff."""
+
+    default_code = "parked"
+
+
+class Syncer:
+    """What a worker needs to bring customers in line with Stripe."""
+
+    def __init__(self, store: Store, catalog: Catalog, gateway: StripeGateway) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.gateway = gateway
+
+    async def work_once(self) -> bool:
+        """Handle the pending events of one customer. False when nothing was due."""
+        claim_id = new_id("clm")
+        now = self.store.clock.now_ms()
+        async with self.store.transaction() as tx:
+            events = await inbox.claim(tx, now, LEASE_MS, claim_id)
+        if not events:
+            return False
+        try:
+            await self._handle(events, claim_id)
+        except FenceLost as lost:
+            log.info("billing.looked_again", subject=events[0].subject)
+            await self._give_back(events, claim_id, str(lost))
+        except TollhouseError as error:
+            await self._failed(events, claim_id, now, error)
+        except Exception as error:  # whatever it is, the events must not be lost, nor the worker
+            log.exception("billing.failed", subject=events[0].subject)
+            await self._failed(events, claim_id, now, error)
+        return True
+
+    async def _handle(self, events: list[Event], claim_id: str) -> None:
+        subject = events[0].subject
+        read = [read_event(event.payload) for event in events if event.type != LOOK_AGAIN_TYPE]
+        if any(event.live_mode != self.gateway.live_mode for event in read):
+            raise _wrong_mode(self.gateway.live_mode)
+        if subject.startswith(OTHER_SUBJECT):
+            await self._done(events, claim_id, "about no customer")
+            return
+        async with self.store.reading() as tx:
+            known = await link_of_stripe(tx, subject)
+        if known is None:
+            known = await self._adopt(subject, read)
+        if known is None:
+            await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
+            return
+        snapshot = await self._look(known.id)
+        _require_visible(snapshot, read)
+        await self._apply(known, snapshot, events, read, claim_id)
+
+    async def _apply(
+        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str
+    ) -> Applied:
+        now = self.store.clock.now_ms()
+        async with self.store.transaction() as tx:
+            applied = await apply(tx, self.catalog, known, snapshot, now)
+            for event in read:
+                session: dict[str, Value] = {
+                    "cell": cell_of(known.customer),
+                    "customer": known.customer,
+                    "id": event.object_id,
+                    "now": now,
+                }
+                if event.type == "checkout.session.completed":
+                    await tx.execute(queries.SESSION_COMPLETED, **session)
+                elif event.type == "checkout.session.expired":
+                    await tx.execute(queries.SESSION_EXPIRED, **session)
+            if applied.unmapped:
+                error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept. fix: name its product in a plan"
+                for kept in events:
+                    await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error)
+            else:
+                await inbox.done(tx, events, claim_id, now)
+        log.info(
+            "billing.applied", customer=known.customer, events=len(events), plan=applied.plan_after,
+            before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
+        )  # fmt: skip
+        return applied
+
+    async def _look(self, stripe_id: str) -> Snapshot:
+        """Everything about the customer, with the prices of lines that no subscription has any more."""
+        snapshot = await self.gateway.snapshot(stripe_id)
+        async with self.store.reading() as tx:
+            prices = await read_prices(tx, self.catalog)
+        known = snapshot.facts_of_prices()
+        wanted = {
+            line.price
+            for invoice in snapshot.invoices
+            for line in invoice.lines
+            if line.price is not None and line.subscription is not None and line.price not in known
+        }
+        further = {name: prices.facts_of(name) or await self._price(name) for name in sorted(wanted)}
+        return Snapshot(
+            snapshot.customer,
+            snapshot.subscriptions,
+            snapshot.invoices,
+            {k: v for k, v in further.items() if v is not None},
+        )
+
+    async def _price(self, name: str) -> PriceFacts | None:
+        try:
+            return await self.gateway.price(name)
+        except NotFound:
+            return None
+
+    async def _adopt(self, stripe_id: str, read: list[WebhookEvent]) -> Link | None:
+        """Link a Stripe customer that says it is ours. None when it is not; raises Unanswerable when it may be."""
+        found = await self.gateway.customer(stripe_id)
+        sessions = tuple(
+            event.object_id for event in read if event.object_id and event.type.startswith("checkout.session.")
+        )
+        async with self.store.transaction() as tx:
+            owner = await owner_of(tx, found, sessions)
+            if owner is not None:
+                if not await link(tx, stripe_id, owner, self.store.clock.now_ms()):
+                    raise Unanswerable(
+                        f"{stripe_id} names {owner}, which has another Stripe customer already",
+                        code="linked_otherwise",
+                        fix="cancel what was bought with this one in Stripe, or merge the two there",
+                    )
+                return await link_of_stripe(tx, stripe_id)
+        if not found.deleted:
+            await self._require_not_ours(stripe_id)
+        return None
+
+    async def _require_not_ours(self, stripe_id: str) -> None:
+        """A payment for one of our plans by somebody we do not know is never let go."""
+        snapshot = await self.gateway.snapshot(stripe_id)
+        async with self.store.reading() as tx:
+            prices = await read_prices(tx, self.catalog)
+        if any(subscription.live and prices.item_of(subscription) for subscription in snapshot.subscriptions):
+            raise Unanswerable(
+                f"{stripe_id} has subscribed to one of our plans, and is linked to no customer",
+                code="unknown_customer",
+                fix="set the metadata tollhouse_customer of that Stripe customer to its cus_… id, then replay the event",
+            )
+
+    async def _done(self, events: list[Event], claim_id: str, note: str) -> None:
+        async with self.store.transaction() as tx:
+            await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note)
+
+    async def _give_back(self, events: list[Event], claim_id: str, note: str) -> None:
+        async with self.store.transaction() as tx:
+            for event in events:
+                await inbox.retry(tx, event, claim_id, attempts=event.attempts, due_at=event.due_at, error=note)
+
+    async def _failed(self, events: list[Event], claim_id: str, claimed_at: int, error: Exception) -> None:
+        """Later again with growing pauses; after the twelfth time, or when it cannot help, parked and told."""
+        text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
+        now = self.store.clock.now_ms()
+        parked: list[Event] = []
+        async with self.store.transaction() as tx:
+            for event in events:
+                came_along = event.due_at > claimed_at
+                attempts = event.attempts if came_along else event.attempts + 1
+                if isinstance(error, Unanswerable) or attempts >= inbox.MOST_ATTEMPTS:
+                    if await inbox.park(tx, event, claim_id, attempts=attempts, error=text):
+                        parked.append(event)
+                else:
+                    due_at = event.due_at if came_along else now + inbox.pause_ms(attempts)
+                    await inbox.retry(tx, event, claim_id, attempts=attempts, due_at=due_at, error=text)
+            if parked:
+                await outbox.put(tx, _parked_alert(parked, text), now=now)
+        log.warning(
+            "billing.event_failed", subject=events[0].subject, events=len(events), parked=len(parked), error=text
+        )
+
+
+async def look_again_due(store: Store) -> bool:
+    """Put a look at each customer whose next paid month has begun into the inbox. False when none was due."""
+    now = store.clock.now_ms()
+    async with store.transaction() as tx:
+        due = await tx.fetch(queries.LINKS_DUE, now=now, most=LOOKS_AT_ONCE)
+        for row in due:
+            identifier = f"tollhouse:{row['id']}:{row['due_at']}"
+            await inbox.receive(tx, SOURCE, identifier, LOOK_AGAIN_TYPE, row["id"], "{}", now)
+            await tx.execute(queries.LINK_LOOKED_AT, id=row["id"], due_at=row["due_at"])
+    return bool(due)
+
+
+def _require_visible(snapshot: Snapshot, read: list[WebhookEvent]) -> None:
+    """Stripe's lists may lag behind its events: what an event names must be there before we believe the list."""
+    if any(event.type == "customer.deleted" for event in read):
+        return
+    there = {subscription.id for subscription in snapshot.subscriptions}
+    paid = {invoice.id for invoice in snapshot.invoices if invoice.status == "paid"}
+    for event in read:
+        if event.type.startswith("customer.subscription.") and event.subscription not in there:
+            raise Unavailable(f"Stripe does not list {event.subscription} yet", code="not_visible_yet")
+        if event.type in ("invoice.paid", "invoice.payment_succeeded") and event.object_id not in paid:
+            raise Unavailable(f"Stripe does not list {event.object_id} as paid yet", code="not_visible_yet")
+
+
+def _wrong_mode(live_mode: bool) -> Unanswerable:
+    have, got = ("live", "test") if live_mode else ("test", "live")
+    return Unanswerable(
+        f"the event is of {got} mode, and STRIPE_SECRET_KEY is a {have} key",
+        code="wrong_mode",
+        setting="STRIPE_SECRET_KEY",
+        fix=f"let only the {have} mode's endpoint send to this environment",
+    )
+
+
+def _parked_alert(parked: list[Event], error: str) -> OperatorAlert:
+    first = parked[0]
+    return OperatorAlert(
+        f"inbox_parked:{first.subject}",
+        "medium",
+        "An event from Stripe could not be applied",
+        f"{len(parked)} event(s) of {first.subject}, the first {first.id} ({first.type}): {error}",
+        "See the parked events; mend the cause, then replay them.",
+    )
