@@ -88,7 +88,13 @@ async def add_owner(
     `verified` is for those who vouch for the address: staff and the demo. Raises Conflict `email_taken`.
     """
     user = await identity.add_user(
-        tx, email=form.email, name=form.name, locale=form.locale, password_hash=password_hash, now=now, verified=verified
+        tx,
+        email=form.email,
+        name=form.name,
+        locale=form.locale,
+        password_hash=password_hash,
+        now=now,
+        verified=verified,
     )
     customer = new_id("cus")
     if await _take_name(tx, "email", form.email, customer):

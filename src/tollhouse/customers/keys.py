@@ -24,7 +24,12 @@ async def create_secret_key(tx: Tx, name: str, now: int) -> NewSecretKey:
     label = plain_text(name, "the key's name")
     new = NewSecretKey(new_id("key"), label, SECRET_PREFIX + secrets.token_urlsafe(RANDOM_BYTES))
     await tx.execute(
-        queries.INSERT_SECRET_KEY, id=new.id, digest=digest_of(new.key.encode()), name=label, last4=new.key[-4:], now=now
+        queries.INSERT_SECRET_KEY,
+        id=new.id,
+        digest=digest_of(new.key.encode()),
+        name=label,
+        last4=new.key[-4:],
+        now=now,
     )
     await tx.execute(queries.BUMP_KEY_CHANGE)
     return new
@@ -38,7 +43,9 @@ async def revoke_secret_key(tx: Tx, key: str, now: int) -> SecretKey:
     await tx.execute(queries.REVOKE_SECRET_KEY, id=key, now=now)
     row = await tx.fetch_one(queries.READ_SECRET_KEY, id=key)
     if row is None:
-        raise NotFound(f"there is no secret key {key!r}", code="key_not_found", fix="`tollhouse keys list` shows every id")
+        raise NotFound(
+            f"there is no secret key {key!r}", code="key_not_found", fix="`tollhouse keys list` shows every id"
+        )
     await tx.execute(queries.BUMP_KEY_CHANGE)
     return _key_from(row)
 

@@ -78,9 +78,7 @@ async def _add_project(tx: Tx, customer: str, name: str, now: int) -> Project:
     await tx.execute(
         queries.INSERT_PROJECT, cell=cell_of(customer), customer=customer, id=project.id, name=name, now=now
     )
-    await tx.execute(
-        queries.INSERT_PROJECT_KEY, key=project.key, customer=customer, project=project.id, now=now
-    )
+    await tx.execute(queries.INSERT_PROJECT_KEY, key=project.key, customer=customer, project=project.id, now=now)
     return project
 
 

@@ -120,7 +120,9 @@ def _email_or_none(text: str) -> str | None:
 
 def _bad_credentials() -> NotAuthenticated:
     return NotAuthenticated(
-        "the e-mail address or the password is wrong", code="bad_credentials", fix="try again, or ask for a new password"
+        "the e-mail address or the password is wrong",
+        code="bad_credentials",
+        fix="try again, or ask for a new password",
     )
 
 
@@ -207,9 +209,7 @@ async def set_password(tx: Tx, user: str, password_hash: str, now: int, *, keep_
     await tx.execute(queries.USE_ALL_TOKENS, user=user, purpose="reset", now=now)
 
 
-async def request_password_reset(
-    store: Store, desk: IdentityDesk, email: str, now: int, *, visitor: Visitor
-) -> None:
+async def request_password_reset(store: Store, desk: IdentityDesk, email: str, now: int, *, visitor: Visitor) -> None:
     """Send a link for a new password, when a user has this address; the answer is the same when nobody has.
 
     Raises InvalidRequest for what is no address, TooManyAttempts.
@@ -277,7 +277,9 @@ async def use_token(tx: Tx, desk: IdentityDesk, purpose: Purpose, token: str, no
 
 def _link_expired() -> InvalidRequest:
     return InvalidRequest(
-        "this link was used before, or has expired", code="link_expired", fix="ask for a new one and use the newest e-mail"
+        "this link was used before, or has expired",
+        code="link_expired",
+        fix="ask for a new one and use the newest e-mail",
     )
 
 

@@ -38,7 +38,9 @@ def normal_email(text: str) -> str:
 
 def _invalid_email() -> InvalidRequest:
     return InvalidRequest(
-        "this is not an e-mail address", code="invalid_email", fix="write it as name@example.com, at most 254 characters"
+        "this is not an e-mail address",
+        code="invalid_email",
+        fix="write it as name@example.com, at most 254 characters",
     )
 
 

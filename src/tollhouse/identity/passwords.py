@@ -36,7 +36,9 @@ def check_new_password(password: str, email: str) -> None:
     """Raises InvalidRequest `weak_password` unless it has 10 to 200 characters and is not the e-mail address."""
     if len(password) < SHORTEST:
         raise InvalidRequest(
-            "the password is too short", code="weak_password", fix=f"use at least {SHORTEST} characters; a few words are best"
+            "the password is too short",
+            code="weak_password",
+            fix=f"use at least {SHORTEST} characters; a few words are best",
         )
     if len(password) > LONGEST:
         raise InvalidRequest("the password is too long", code="weak_password", fix=f"use at most {LONGEST} characters")
@@ -45,7 +47,9 @@ def check_new_password(password: str, email: str) -> None:
             "the password holds control characters", code="weak_password", fix="use characters that a keyboard writes"
         )
     if password.strip().casefold() in (email.casefold(), email.partition("@")[0].casefold()):
-        raise InvalidRequest("the password is the e-mail address", code="weak_password", fix="choose something nobody knows")
+        raise InvalidRequest(
+            "the password is the e-mail address", code="weak_password", fix="choose something nobody knows"
+        )
 
 
 def _bytes(password: str) -> bytes:

@@ -26,9 +26,7 @@ READ_SESSION = Sql(
     " from session s join users u on u.id = s.user_id"
     " where s.digest = :digest and s.revoked_at is null and s.expires_at > :now and s.seen_at > :idle_since"
 )
-SEE_SESSION = Sql(
-    "update session set seen_at = :now where digest = :digest and revoked_at is null and seen_at < :now"
-)
+SEE_SESSION = Sql("update session set seen_at = :now where digest = :digest and revoked_at is null and seen_at < :now")
 LIST_SESSIONS = Sql(
     "select id, created_at, seen_at, expires_at, address, agent from session where user_id = :user"
     " and revoked_at is null and expires_at > :now and seen_at > :idle_since order by seen_at desc, id desc"

@@ -37,7 +37,7 @@ class Seal:
 
     def digest(self, use: Use, token: str) -> bytes:
         """The SHA-256 digest (keyed) under which a token is kept; the token itself is kept nowhere."""
-        return self._mac(use, token.encode("utf-8", "surrogatepass"))
+        return self._mac(use, _raw(token))
 
     def new_visitor(self) -> str:
         """The value of the cookie `th_visitor`, to which the forms of somebody not signed in are bound."""
@@ -47,7 +47,7 @@ class Seal:
     def is_visitor(self, cookie: str) -> bool:
         """Whether we made this cookie."""
         token, _, signature = cookie.partition(".")
-        return hmac.compare_digest(signature.encode(), _text(self._mac("visitor", token.encode())).encode())
+        return hmac.compare_digest(_raw(signature), _raw(_text(self._mac("visitor", _raw(token)))))
 
     def form_token(self, bound_to: str) -> str:
         """A token for the forms of one session (the value of `th_session`) or visitor (that of `th_visitor`).
@@ -55,7 +55,7 @@ class Seal:
         It differs at every call, so that a compressed page tells nothing about it.
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _text(nonce + self._mac("form", nonce + bound_to.encode()))
+        return _text(nonce + self._mac("form", nonce + _raw(bound_to)))
 
     def check_form(self, token: str, *, session: str | None, visitor: str | None) -> None:
         """Raises NotAllowed `form_expired` unless `token` was made for this session, or, without one, for this visitor."""
@@ -70,8 +70,13 @@ class Seal:
         except ValueError:
             raise _form_expired() from None
         nonce, mac = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
-        if not hmac.compare_digest(mac, self._mac("form", nonce + bound_to.encode("utf-8", "surrogatepass"))):
+        if not hmac.compare_digest(mac, self._mac("form", nonce + _raw(bound_to))):
             raise _form_expired()
+
+
+def _raw(text: str) -> bytes:
+    """UTF-8 of whatever a browser sent, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _text(raw: bytes) -> str:

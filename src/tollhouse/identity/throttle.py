@@ -30,7 +30,9 @@ class Throttle:
     An attempt during a pause is refused and does not lengthen it: nobody can lock somebody else out for good.
     """
 
-    def __init__(self, free: int = FREE_ATTEMPTS, longest_pause_ms: int = LONGEST_PAUSE_MS, most: int = MOST_KEPT) -> None:
+    def __init__(
+        self, free: int = FREE_ATTEMPTS, longest_pause_ms: int = LONGEST_PAUSE_MS, most: int = MOST_KEPT
+    ) -> None:
         self._free = free
         self._longest_pause_ms = longest_pause_ms
         self._most = most

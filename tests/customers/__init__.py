@@ -1,0 +1,1 @@
+"""Customers: sign-up, the product's own ids, projects, keys."""

@@ -1,0 +1,1 @@
+"""Identity: users, passwords, sessions, links in e-mails, forms, throttles."""
