@@ -9,25 +9,14 @@ from tollhouse.store import cell_of
 
 
 class Batch:
-    """Columns in the order of the save's parameters. One customer may have several keys and entries."""
+    """Columns in the order of the save's parameters. An entry without key is a turn or an expiry that came first."""
 
     def __init__(self) -> None:
         self.accounts: tuple[list[int], list[str], list[int], list[str], list[int | None]] = ([], [], [], [], [])
-        self.keys: tuple[list[int], list[str], list[str], list[str], list[bytes], list[int], list[str], list[int]] = (
-            [], [], [], [], [], [], [], [],
-        )  # fmt: skip
         self.entries: tuple[
-            list[int],
-            list[str],
-            list[int],
-            list[str],
-            list[str],
-            list[int],
-            list[str],
-            list[int],
-            list[int],
-            list[str | None],
-        ] = ([], [], [], [], [], [], [], [], [], [])
+            list[int], list[str], list[int], list[str], list[str], list[int], list[str], list[int], list[int],
+            list[str | None], list[str | None], list[str | None], list[bytes | None], list[str | None],
+        ] = ([], [], [], [], [], [], [], [], [], [], [], [], [], [])  # fmt: skip
         self.holds: tuple[list[int], list[str], list[int], list[str], list[int]] = ([], [], [], [], [])
         self.leases: tuple[list[int], list[str], list[int], list[str], list[str], list[int], list[int]] = (
             [], [], [], [], [], [], [],
@@ -48,18 +37,10 @@ class Batch:
     def add_decision(self, ask: Ask, decision: Decision) -> None:
         """An allowed ask: its key with the answer, its entries, its hold or lease."""
         cell, customer = cell_of(ask.customer), ask.customer
-        for entry in decision.entries:
-            self.add_entry(cell, customer, entry)
+        for entry in decision.entries[:-1]:
+            self._add_entry(cell, customer, entry, None, None, None, None)
         last = decision.entries[-1]
-        cells, customers, operations, keys, fingerprints, seqs, answers, ats = self.keys
-        cells.append(cell)
-        customers.append(customer)
-        operations.append(ask.operation)
-        keys.append(ask.key)
-        fingerprints.append(ask.fingerprint)
-        seqs.append(last.seq)
-        answers.append(decision.answer.decode())
-        ats.append(last.at)
+        self._add_entry(cell, customer, last, ask.operation, ask.key, ask.fingerprint, decision.answer.decode())
         if ask.terms is not None:
             row = (cell, customer, last.seq, ask.terms.on_expiry, last.at + ask.terms.ttl_ms)
             for column, value in zip(self.holds, row, strict=True):
@@ -70,21 +51,22 @@ class Batch:
             for column, item in zip(self.leases, lease, strict=True):
                 column.append(item)  # type: ignore[attr-defined]
 
-    def add_entry(self, cell: int, customer: str, entry: Entry) -> None:
-        """One line of the book."""
-        cells, customers, seqs, kinds, actions, ats, moves, remaining, used, metadata = self.entries
-        cells.append(cell)
-        customers.append(customer)
-        seqs.append(entry.seq)
-        kinds.append(entry.kind)
-        actions.append(entry.action)
-        ats.append(entry.at)
-        moves.append(encode(entry.moves).decode())
-        remaining.append(entry.remaining)
-        used.append(entry.used)
-        metadata.append(entry.metadata)
-
-    @property
-    def has_slots(self) -> bool:
-        """Whether holds or leases are to be written too."""
-        return bool(self.holds[0] or self.leases[0])
+    def _add_entry(
+        self, cell: int, customer: str, entry: Entry,
+        operation: str | None, key: str | None, fingerprint: bytes | None, answer: str | None,
+    ) -> None:  # fmt: skip
+        columns = self.entries
+        columns[0].append(cell)
+        columns[1].append(customer)
+        columns[2].append(entry.seq)
+        columns[3].append(entry.kind)
+        columns[4].append(entry.action)
+        columns[5].append(entry.at)
+        columns[6].append(encode(entry.moves).decode())
+        columns[7].append(entry.remaining)
+        columns[8].append(entry.used)
+        columns[9].append(entry.metadata)
+        columns[10].append(operation)
+        columns[11].append(key)
+        columns[12].append(fingerprint)
+        columns[13].append(answer)

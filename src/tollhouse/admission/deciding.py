@@ -1,7 +1,6 @@
 """One admission, decided: pure, no I/O. Used by the lanes, one by one, and by `check`."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
@@ -9,12 +8,11 @@ from tollhouse.admission.model import Answer, Ask, LeaseView
 from tollhouse.catalog.model import Catalog, Meter
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
-from tollhouse.kernel.units import unscale
 from tollhouse.ledger.book import encode, plan_of, time_of
 from tollhouse.ledger.model import Entry, Shortage, State
 from tollhouse.ledger.rules import standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
-from tollhouse.ledger.views import Amount, MeterView, meter_view, reason_of
+from tollhouse.ledger.views import MeterView, meter_view, reason_of
 
 PREFIX = {"admit": "adm", "hold": "hld"}
 _REPLAYED = (b'"replayed":false', b'"replayed":true')
@@ -62,7 +60,7 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
         True,
         entry_id(PREFIX[ask.operation], ask.customer, after.seq),
         False,
-        _debits(catalog, ask),
+        ask.debits,
         None,
         views,
         None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
@@ -99,12 +97,3 @@ def heartbeat_seconds(ttl_ms: int) -> int:
 def replayed(answer: bytes) -> bytes:
     """The first answer again, told to be so; nothing else differs (rule 12)."""
     return answer.replace(*_REPLAYED, 1)
-
-
-def _debits(catalog: Catalog, ask: Ask) -> dict[str, Amount]:
-    return dict(_unscaled(tuple((name, amount, catalog.meters[name].decimals) for name, amount in ask.cost.items())))
-
-
-@lru_cache(maxsize=4_096)
-def _unscaled(cost: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, Amount], ...]:
-    return tuple((name, unscale(amount, decimals)) for name, amount, decimals in cost)

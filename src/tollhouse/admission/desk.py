@@ -11,6 +11,7 @@ from tollhouse.admission.lanes import Lane
 from tollhouse.admission.lapsing import lapse_due
 from tollhouse.admission.model import Answer, Ask, HoldTerms, Operation, Outcome
 from tollhouse.admission.ports import open_port
+from tollhouse.admission.pricing import Charge, PriceList
 from tollhouse.admission.refusals import RefusalCounter
 from tollhouse.catalog.model import Catalog
 from tollhouse.ledger.book import open_book
@@ -33,6 +34,7 @@ class Admission:
     def __init__(self, store: AnyStore, catalog: Catalog, *, lanes: int, cache_size: int) -> None:
         self.store = store
         self.catalog = catalog
+        self.prices = PriceList(catalog)
         self.refusals = RefusalCounter()
         self._aside = Aside(store, catalog)
         self._lanes = [
@@ -44,28 +46,27 @@ class Admission:
         ]  # fmt: skip
 
     def submit(
-        self, operation: Operation, customer: str, action: str, cost: dict[str, int], key: str | None,
-        fingerprint: bytes, metadata: str | None = None, terms: HoldTerms | None = None,
+        self, operation: Operation, customer: str, charge: Charge, key: str | None, fingerprint: bytes,
+        metadata: str | None = None, terms: HoldTerms | None = None,
     ) -> "asyncio.Future[Outcome]":  # fmt: skip
         """Queue an admission or a hold; the future answers, or raises KeyReused, NotFound, Unavailable."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
         ask = Ask(
-            customer, action, cost, operation, key or own_key(), fingerprint, loop.time() + DEADLINE_SECONDS, future,
-            metadata, terms,
+            customer, charge.action, charge.cost, charge.debits, operation, key or own_key(), fingerprint,
+            loop.time() + DEADLINE_SECONDS, loop.create_future(), metadata, terms,
         )  # fmt: skip
         self._lanes[cell_of(customer) % len(self._lanes)].put(ask)
-        return future
+        return ask.future
 
-    async def check(self, customer: str, action: str, cost: dict[str, int]) -> Answer:
+    async def check(self, customer: str, charge: Charge) -> Answer:
         """What `admit` would answer at this moment, without debit and without a key."""
-        now = self.store.clock.now_ms()
-        ask = Ask(customer, action, cost, "admit", "~check", b"", 0.0, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        ask = Ask(customer, charge.action, charge.cost, charge.debits, "admit", "~check", b"", 0.0, future)
         async with self.store.transaction() as tx:
-            book = await open_book(tx, self.catalog, customer, now)
+            book = await open_book(tx, self.catalog, customer, self.store.clock.now_ms())
             await lapse_due(tx, self.catalog, book)
-            decision = decide(book.state, self.catalog, ask, book.now)
-        answer = _decode_answer(decision.answer)
+            await book.save(tx)
+        answer = _decode_answer(decide(book.state, self.catalog, ask, book.now).answer)
         return msgspec.structs.replace(answer, id=None, lease=None)
 
     def forget(self, customer: str) -> None:

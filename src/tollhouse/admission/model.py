@@ -44,6 +44,7 @@ class Ask(msgspec.Struct, eq=False):
     customer: str
     action: str
     cost: dict[str, int]
+    debits: dict[str, Amount]  # `cost` in the meters' own units
     operation: Operation
     key: str
     fingerprint: bytes

@@ -31,50 +31,8 @@ select a.customer
 """
 FREE_POSTGRES = LOCK_POSTGRES + " skip locked"
 
-# Compare-and-set: an account is updated only where its version is the one that was decided on and none of its keys
-# exists; keys and entries go in only for accounts that were updated (rule 3). Answers the customers that were saved.
-SAVE_POSTGRES = """
-with known as materialized (
-  select distinct q.customer
-    from unnest($6::smallint[], $7::text[], $8::text[], $9::text[]) as q(cell, customer, operation, key)
-    join idempotency_key k on k.cell = q.cell and k.customer = q.customer and k.operation = q.operation and k.key = q.key
-), saved as (
-  update account a set version = a.version + 1, state = g.state, next_due = g.next_due
-    from unnest($1::smallint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[]) as g(cell, customer, version, state, next_due)
-   where a.cell = g.cell and a.customer = g.customer and a.scope = '' and a.version = g.version
-     and g.customer not in (select customer from known)
-  returning a.customer
-), keys as (
-  insert into idempotency_key (cell, customer, operation, key, fingerprint, seq, answer, at)
-  select q.cell, q.customer, q.operation, q.key, q.fingerprint, q.seq, q.answer, q.at
-    from unnest($6::smallint[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bigint[], $12::text[], $13::bigint[])
-      as q(cell, customer, operation, key, fingerprint, seq, answer, at)
-   where q.customer in (select customer from saved)
-), entries as (
-  insert into entry (cell, customer, seq, kind, action, at, moves, remaining, used, metadata)
-  select e.cell, e.customer, e.seq, e.kind, e.action, e.at, e.moves, e.remaining, e.used, e.metadata
-    from unnest($14::smallint[], $15::text[], $16::bigint[], $17::text[], $18::text[], $19::bigint[], $20::text[],
-                $21::bigint[], $22::bigint[], $23::text[])
-      as e(cell, customer, seq, kind, action, at, moves, remaining, used, metadata)
-   where e.customer in (select customer from saved)
-)"""
-SAVE_PLAIN_POSTGRES = SAVE_POSTGRES + "\nselect customer from saved"
-SAVE_WITH_SLOTS_POSTGRES = (
-    SAVE_POSTGRES
-    + """, holds as (
-  insert into hold (cell, customer, seq, status, on_expiry, expires_at)
-  select h.cell, h.customer, h.seq, 'open', h.on_expiry, h.expires_at
-    from unnest($24::smallint[], $25::text[], $26::bigint[], $27::text[], $28::bigint[]) as h(cell, customer, seq, on_expiry, expires_at)
-   where h.customer in (select customer from saved)
-), leases as (
-  insert into lease (cell, customer, seq, action, slots, ttl_ms, started_at, last_beat, expires_at)
-  select l.cell, l.customer, l.seq, l.action, l.slots, l.ttl_ms, l.at, l.at, l.at + l.ttl_ms
-    from unnest($29::smallint[], $30::text[], $31::bigint[], $32::text[], $33::text[], $34::bigint[], $35::bigint[])
-      as l(cell, customer, seq, action, slots, ttl_ms, at)
-   where l.customer in (select customer from saved)
-)
-select customer from saved"""
-)
+# Answers the customers that were saved, see `procedures.py`.
+SAVE_POSTGRES = "select save_batch_1(%s)" % ", ".join(f"${number}" for number in range(1, 32))
 
 SQLITE_READ_ACCOUNT = "select version, state from account where cell = ? and customer = ? and scope = ''"
 SQLITE_READ_KEY = (

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tollhouse.admission.model import HoldTerms
-from tollhouse.catalog.model import Action, Catalog
+from tollhouse.admission.pricing import Charge, PriceList
 from tollhouse.kernel.durations import parse_duration
 from tollhouse.kernel.errors import InvalidRequest
-from tollhouse.kernel.units import scale
 
 MOST_METADATA_BYTES = 2_048
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -59,59 +58,21 @@ class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Prepared(msgspec.Struct, frozen=True):
     """A request whose action is known, whose cost is scaled and whose texts can be stored."""
 
-    action: str
-    cost: dict[str, int]
+    charge: Charge
     key: str | None
     metadata: str | None
 
 
-def prepare(request: AdmitRequest | HoldRequest, catalog: Catalog, header_key: str | None) -> Prepared:
+def prepare(request: AdmitRequest | HoldRequest, prices: PriceList, header_key: str | None) -> Prepared:
     """Check and scale. Raises InvalidRequest with the fix."""
-    action = action_named(request.action, catalog)
-    cost = action.cost if request.amount is None else priced(action, request.amount, catalog)
+    charge = prices.charge(request.action, request.amount)
     metadata = None if request.metadata is None else checked_metadata(request.metadata)
-    return Prepared(action.name, cost, one_key(request.key, header_key), metadata)
+    return Prepared(charge, one_key(request.key, header_key), metadata)
 
 
-def action_named(name: str, catalog: Catalog) -> Action:
-    """The catalogue's action. Raises InvalidRequest naming some that exist."""
-    action = catalog.actions.get(name)
-    if action is None:
-        known = ", ".join(list(catalog.actions)[:12])
-        raise InvalidRequest(f"there is no action {name!r}", code="unknown_action", fix=f"name one of: {known}")
-    return action
-
-
-def priced(action: Action, amounts: Mapping[str, Decimal], catalog: Catalog) -> dict[str, int]:
-    """The action's cost with the caller's amounts in it. Raises InvalidRequest where the catalogue does not let it."""
-    cost = dict(action.cost)
-    for meter, amount in amounts.items():
-        if meter not in action.priced_by_caller:
-            allowed = ", ".join(action.priced_by_caller) or "none of its meters"
-            raise InvalidRequest(
-                f"the action {action.name!r} does not take an amount of {meter!r} from the caller",
-                code="amount_not_allowed", meter=meter,
-                fix=f"leave it out, or set `priced_by` of the action in the catalogue (now: {allowed})",
-            )  # fmt: skip
-        cost[meter] = scaled(amount, meter, catalog)
-    return {meter: amount for meter, amount in cost.items() if amount}
-
-
-def scaled(amount: Decimal, meter: str, catalog: Catalog) -> int:
-    """A client's amount on a meter, scaled. Raises InvalidRequest for unknown meters, negatives, too many decimals."""
-    known = catalog.meters.get(meter)
-    if known is None:
-        raise InvalidRequest(f"there is no meter {meter!r}", code="unknown_meter", fix="name one of: " + ", ".join(catalog.meters))
-    try:
-        value = scale(amount, known.decimals)
-    except ValueError as error:
-        raise InvalidRequest(
-            f"{meter}: {error}", code="invalid_amount", meter=meter,
-            fix=f"send 0 or more with at most {known.decimals} decimals, below 2^53 when scaled",
-        ) from None  # fmt: skip
-    if value < 0:
-        raise InvalidRequest(f"{meter}: the amount is negative", code="invalid_amount", meter=meter, fix="send 0 or more")
-    return value
+def fingerprint_of(customer: str, ready: Prepared, priced: bool, *more: object) -> bytes:
+    """The fingerprint of an admission or a hold; the cost is in it only where the caller named it."""
+    return fingerprint(customer, ready.charge.action, ready.metadata, ready.charge.cost if priced else None, *more)
 
 
 def one_key(in_body: str | None, in_header: str | None) -> str | None:
@@ -155,11 +116,5 @@ def duration(text: str, field: str) -> int:
 
 def fingerprint(*parts: object) -> bytes:
     """16 bytes that stand for the whole request but its key, path ids included (rule 12)."""
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, str):
-            digest.update(part.encode())
-        elif part is not None:
-            digest.update(_canonical(part))
-        digest.update(b"\0")
-    return digest.digest()
+    pieces = [part.encode() if isinstance(part, str) else b"" if part is None else _canonical(part) for part in parts]
+    return blake2b(b"\0".join(pieces), digest_size=16).digest()

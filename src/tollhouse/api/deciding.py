@@ -14,7 +14,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from tollhouse.admission.model import Outcome
-from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint, prepare
+from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint_of, prepare
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest, NotAuthenticated, TollhouseError
@@ -114,9 +114,9 @@ async def _admit(house: House, body: bytes, header_key: str | None) -> tuple[byt
 
 
 def _submit(house: House, request: AdmitRequest, customer: str, header_key: str | None) -> asyncio.Future[Outcome]:
-    ready = prepare(request, house.catalog, header_key)
-    mark = fingerprint(customer, ready.action, ready.metadata, request.amount and dict(sorted(ready.cost.items())))
-    return house.admission.submit("admit", customer, ready.action, ready.cost, ready.key, mark, ready.metadata)
+    ready = prepare(request, house.admission.prices, header_key)
+    mark = fingerprint_of(customer, ready, request.amount is not None)
+    return house.admission.submit("admit", customer, ready.charge, ready.key, mark, ready.metadata)
 
 
 async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:

@@ -41,7 +41,13 @@ def new_id(prefix: str) -> str:
     """A fresh id such as `cus_01j…`; unique without coordination, sortable by the time of its making."""
     milliseconds = time.time_ns() // 1_000_000
     tail = int.from_bytes(os.urandom(10))
-    number = (milliseconds << 80) | (0x7 << 76) | ((tail >> 68) << 64 & (0xFFF << 64)) | (0b10 << 62) | (tail & ((1 << 62) - 1))
+    number = (
+        (milliseconds << 80)
+        | (0x7 << 76)
+        | ((tail >> 68) << 64 & (0xFFF << 64))
+        | (0b10 << 62)
+        | (tail & ((1 << 62) - 1))
+    )
     return f"{prefix}_{encode(number, _BODY_LENGTH)}"
 
 
@@ -53,7 +59,7 @@ def is_id(text: str, prefix: str) -> bool:
 
 def entry_id(prefix: str, customer: str, seq: int) -> str:
     """The id of the entry at position `seq` in the customer's book: prefix, the customer's body, the position."""
-    return f"{prefix}_{customer[4:]}{encode(seq, 10)}"
+    return f"{prefix}_{customer[4:]}{seq:010x}"
 
 
 def entry_address(identifier: str, prefix: str) -> tuple[str, int] | None:
@@ -63,6 +69,6 @@ def entry_address(identifier: str, prefix: str) -> tuple[str, int] | None:
         return None
     try:
         decode(body[:_BODY_LENGTH])
-        return "cus_" + body[:_BODY_LENGTH], decode(body[_BODY_LENGTH:])
+        return "cus_" + body[:_BODY_LENGTH], int(body[_BODY_LENGTH:], 16)
     except ValueError:
         return None

@@ -27,7 +27,7 @@ LARGEST_LOTS_BYTES = 6_656  # of them for lots, counted as if wholly used: an ad
 SIXTHS = 7  # the current sixth of a rate's window and the six before it
 
 
-class Lot(msgspec.Struct, frozen=True, omit_defaults=True):
+class Lot(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One granted amount of credits that still counts. What was paid for it stands in the `lot` table."""
 
     id: str
@@ -46,7 +46,7 @@ class Lot(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.amount - self.used
 
 
-class Quota(msgspec.Struct, frozen=True, omit_defaults=True):
+class Quota(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Use of a quota meter in its open period [start, end)."""
 
     used: int
@@ -55,7 +55,7 @@ class Quota(msgspec.Struct, frozen=True, omit_defaults=True):
     session_ms: int = 0  # time of finished sessions in this period: shown, never billed (S2)
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(msgspec.Struct, frozen=True, gc=False):
     """Use of a rate meter: `counts[0]` in the sixth numbered `bucket`, then the six sixths before it."""
 
     bucket: int
@@ -80,7 +80,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     counts: dict[str, int] = {}
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One line of a customer's book. `remaining` and `used` are the sums over all meters after it (both 0 or more)."""
 
     seq: int
@@ -94,7 +94,7 @@ class Entry(msgspec.Struct, frozen=True):
     metadata: str | None = None  # JSON
 
 
-class Shortage(msgspec.Struct, frozen=True):
+class Shortage(msgspec.Struct, frozen=True, gc=False):
     """Why an admission is refused. Amounts are scaled; `retry_after_ms` only for rates."""
 
     code: str

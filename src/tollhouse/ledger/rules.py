@@ -224,8 +224,16 @@ def soonest_expiry(lots: tuple[Lot, ...]) -> int | None:
 
 def sums(state: State) -> tuple[int, int]:
     """(remaining, used): what every entry records as the sums after it."""
-    remaining = sum(lot.amount - lot.used for lots in state.lots.values() for lot in lots)
-    used = sum(quota.used for quota in state.quotas.values()) + sum(state.held.values()) + sum(state.counts.values())
+    remaining = used = 0
+    for lots in state.lots.values():
+        for lot in lots:
+            remaining += lot.amount - lot.used
+    for quota in state.quotas.values():
+        used += quota.used
+    for held in state.held.values():
+        used += held
+    for count in state.counts.values():
+        used += count
     return remaining, used
 
 

@@ -14,7 +14,7 @@ from tollhouse.ledger.rules import slide, soonest_expiry
 Amount = int | Decimal
 
 
-class MeterView(msgspec.Struct, frozen=True):
+class MeterView(msgspec.Struct, frozen=True, gc=False):
     """One meter of one customer, in the meter's own units. None stands for unlimited (and for 'never resets')."""
 
     total: Amount | None

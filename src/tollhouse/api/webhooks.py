@@ -1,0 +1,103 @@
+"""`POST /webhooks/stripe`, and the further paths of STRIPE_WEBHOOK_PATHS: verify, keep, answer. Nothing is done here.
+
+Plain ASGI handlers: the signature is over the raw body. What is kept is handled by the worker.
+"""
+
+import secrets
+from typing import Any
+
+import structlog
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.billing import actions as billing
+from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
+from tollhouse.house import House
+from tollhouse.kernel.errors import InvalidRequest, TollhouseError
+
+PATH = "/webhooks/stripe"
+MOST_BODY_BYTES = 1024 * 1024
+RECEIVED = b'{"received":true}'
+
+log = structlog.get_logger(__name__)
+
+
+def webhook_routes(house: House, webhooks: WebhookLog) -> list[ASGIRouteHandler]:
+    """A handler for each path on which Stripe may call."""
+    paths = list(dict.fromkeys((PATH, *house.settings.stripe.webhook_paths)))
+
+    @asgi(paths, copy_scope=True)
+    async def stripe_webhook(scope: Scope, receive: Receive, send: Send) -> None:
+        await _serve(house, webhooks, scope, receive, send)
+
+    return [stripe_webhook]
+
+
+async def _serve(house: House, webhooks: WebhookLog, scope: Any, receive: Receive, send: Send) -> None:
+    status, content_type, extra = 200, "application/json", {}
+    try:
+        if scope["method"] != "POST":
+            status, content_type, extra = 405, PROBLEM_JSON, {"allow": "POST"}
+            body = problem(405, "method_not_allowed", "Stripe calls this address with POST")
+        else:
+            body = await _take_in(house, webhooks, scope, receive)
+    except TooLarge as error:
+        status, content_type, body = 413, PROBLEM_JSON, problem_of(error)[1]
+    except BadSignature as error:
+        status, content_type, body = 400, PROBLEM_JSON, problem(400, error.code, error.detail)
+    except TollhouseError as error:
+        content_type = PROBLEM_JSON
+        status, body, extra = problem_of(error)
+    headers = {
+        "content-type": content_type,
+        "content-length": str(len(body)),
+        "x-request-id": secrets.token_hex(8),
+        **extra,
+    }
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Receive) -> bytes:
+    """Verify the raw body, keep the event once, commit. Raises BadSignature, TooLarge, InvalidRequest."""
+    payload = await _read(receive)
+    now = house.store.clock.now_ms()
+    header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"stripe-signature"), None)
+    try:
+        verify(payload, header, [secret.reveal() for secret in house.settings.stripe.webhook_secrets], now)
+    except BadSignature as error:
+        webhooks.rejected(error, now)
+        log.warning("webhook.refused", reason=error.reason, fix=FIXES[error.reason], path=scope["path"])
+        raise
+    webhooks.accepted(now)
+    event = read_event(payload)
+    async with house.store.transaction() as tx:
+        new = await billing.receive(tx, event, payload, now)
+    if new:
+        house.bells.inbox.set()
+    log.info("webhook.received", event=event.id, type=event.type, new=new)
+    return RECEIVED
+
+
+class TooLarge(InvalidRequest):
+    """More than 1 MiB."""
+
+    default_code = "body_too_large"
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message: Any = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > MOST_BODY_BYTES:
+            raise TooLarge(f"the body is larger than {MOST_BODY_BYTES} bytes", fix="Stripe's events are smaller")
+        parts.append(part)
+        if not message.get("more_body") or message["type"] == "http.disconnect":
+            return b"".join(parts)
