@@ -38,10 +38,10 @@ class Unreachable:
     def reading(self) -> AbstractAsyncContextManager[Tx]:
         if self.down:
             raise ConnectionLost("the database cannot be reached")
-        return self._store.reading()  # type: ignore[no-any-return]
+        return self._store.reading()
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
-        return self._store.transaction()  # type: ignore[no-any-return]
+        return self._store.transaction()
 
     async def close(self) -> None:
         await self._store.close()
