@@ -11,7 +11,7 @@ import aiohttp
 from tollhouse_sandbox.clock import Clock
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.documents import Doc, encode
-from tollhouse_sandbox.faults import Faults, takes_drop, type_matches
+from tollhouse_sandbox.faults import Faults, takes_drop
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.store import Store
 
@@ -62,7 +62,7 @@ class Deliveries:
         for endpoint in self._store.oldest("webhook_endpoint"):
             if endpoint["status"] != "enabled" or endpoint["livemode"] != event["livemode"]:
                 continue
-            if any(type_matches(pattern, event["type"]) for pattern in endpoint["enabled_events"]):
+            if "*" in endpoint["enabled_events"] or event["type"] in endpoint["enabled_events"]:
                 event["pending_webhooks"] += 1
                 for _ in range(2 if self._faults().double else 1):
                     self._create(event, endpoint)
@@ -185,13 +185,11 @@ class Deliveries:
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Stripe-Signature": signature(secret, payload, now),
         }
-        assert_session = self._session
-        if assert_session is None:
+        session = self._session
+        if session is None:
             return None, "the sandbox is stopping"
         try:
-            async with assert_session.post(
-                endpoint["url"], data=payload, headers=headers, allow_redirects=False
-            ) as answer:
+            async with session.post(endpoint["url"], data=payload, headers=headers, allow_redirects=False) as answer:
                 await answer.read()
                 return answer.status, None
         except TimeoutError:

@@ -1,5 +1,7 @@
 """`/v1/webhook_endpoints`."""
 
+import re
+
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.identifiers import new_id, random_text
 from tollhouse_sandbox.stripe_api.call import Call
@@ -17,6 +19,7 @@ from tollhouse_sandbox.stripe_api.params import (
     required,
 )
 
+_EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _CREATE: Spec = {
     "api_version": TEXT,
     "connect": BOOLEAN,
@@ -92,3 +95,6 @@ def _check(given: Doc) -> None:
         raise invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     if "enabled_events" in given and not given["enabled_events"]:
         raise invalid("Invalid enabled_events: must name at least one event type, or `*`.", "enabled_events")
+    for place, name in enumerate(given.get("enabled_events", ())):
+        if name != "*" and not _EVENT_TYPE.fullmatch(name):
+            raise invalid(f"Invalid enabled_events[{place}]: {name} is no type of event.", f"enabled_events[{place}]")
