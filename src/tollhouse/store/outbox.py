@@ -44,7 +44,7 @@ _REPLAY = Sql(
 )
 _REPLAY_PARKED = Sql(
     "update outbox set parked_at = null, attempts = 0, due_at = :now, claim = null, claimed_until = null"
-    " where parked_at is not null and fact = :fact"
+    " where parked_at is not null and error like :pattern"
 )
 _LIST_PARKED = Sql(
     f"select {_FIELDS} from outbox where parked_at is not null order by parked_at desc, id desc limit :most"
@@ -106,9 +106,9 @@ async def replay(tx: Tx, id: str, now: int) -> bool:
     return await tx.execute(_REPLAY, id=id, now=now) > 0
 
 
-async def replay_parked(tx: Tx, fact: str, now: int) -> int:
-    """Deliver every parked fact of this kind (once what was missing is there). How many."""
-    return await tx.execute(_REPLAY_PARKED, fact=fact, now=now)
+async def replay_parked(tx: Tx, error: str, now: int) -> int:
+    """Deliver every fact that was parked with an error beginning so (once what was missing is there). How many."""
+    return await tx.execute(_REPLAY_PARKED, pattern=error.replace("%", "") + "%", now=now)
 
 
 async def list_parked(tx: Tx, most: int = 100) -> list[Outgoing]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from tollhouse.alerts.channels.email import Undeliverable
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
 from tollhouse.kernel.ids import new_id
@@ -41,7 +42,7 @@ async def deliver_once(store: Store, deliver: Deliver) -> bool:
 async def _failed(store: Store, item: Outgoing, claim_id: str, error: Exception) -> None:
     text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
     attempts = item.attempts + 1
-    parked = isinstance(error, ConfigurationError) or attempts >= MOST_ATTEMPTS
+    parked = isinstance(error, (ConfigurationError, Undeliverable)) or attempts >= MOST_ATTEMPTS
     now = store.clock.now_ms()
     async with store.transaction() as tx:
         if parked:

@@ -1,1 +1,1 @@
-"""One folder per channel."""
+"""Ways to tell somebody something, one folder each."""

@@ -1,0 +1,124 @@
+"""What each e-mail says, in English and French. `{name}` and the like are filled in when it is sent."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tollhouse.kernel.errors import InvalidRequest
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One e-mail before it has a look. `reason` says why it was sent; `button` names what to do, at `{url}`."""
+
+    subject: str
+    heading: str
+    paragraphs: tuple[str, ...]
+    reason: str
+    button: str = ""
+    small_print: str = ""
+
+    def filled(self, values: Mapping[str, str]) -> "Letter":
+        """With its values put in. Raises InvalidRequest naming a value that is missing."""
+        try:
+            return Letter(
+                _one_line(self.subject.format_map(values)),
+                self.heading.format_map(values),
+                tuple(paragraph.format_map(values) for paragraph in self.paragraphs),
+                self.reason.format_map(values),
+                self.button.format_map(values),
+                self.small_print.format_map(values),
+            )
+        except KeyError as missing:
+            raise InvalidRequest(
+                f"the e-mail {self.subject!r} needs a value {missing}", code="mail_value_missing"
+            ) from None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+LETTERS: dict[tuple[str, str], Letter] = {
+    ("verify_email", "en"): Letter(
+        subject="Confirm your e-mail address for {product}",
+        heading="Confirm your e-mail address",
+        paragraphs=("Welcome to {product}. One click tells us that this address is yours.",),
+        button="Confirm my address",
+        small_print="The link works for {expires_hours} hours, once.",
+        reason="You receive this because somebody signed up for {product} with this address. "
+        "If it was not you, leave it: nothing will happen.",
+    ),
+    ("verify_email", "fr"): Letter(
+        subject="Confirmez votre adresse e-mail pour {product}",
+        heading="Confirmez votre adresse e-mail",
+        paragraphs=("Bienvenue chez {product}. Un clic suffit pour nous dire que cette adresse est bien la vôtre.",),
+        button="Confirmer mon adresse",
+        small_print="Le lien reste valable {expires_hours} heures et ne sert qu’une fois.",
+        reason="Vous recevez ce message parce qu’un compte {product} vient d’être créé avec cette adresse. "
+        "Si ce n’était pas vous, ignorez-le : il ne se passera rien.",
+    ),
+    ("reset_password", "en"): Letter(
+        subject="Choose a new password for {product}",
+        heading="Choose a new password",
+        paragraphs=("You asked for a new password. It will end every session that is open on your account.",),
+        button="Choose a new password",
+        small_print="The link works for {expires_hours} hours, once.",
+        reason="You receive this because somebody asked for a new password for this address at {product}. "
+        "If it was not you, leave it: your password stays as it is.",
+    ),
+    ("reset_password", "fr"): Letter(
+        subject="Choisissez un nouveau mot de passe pour {product}",
+        heading="Choisissez un nouveau mot de passe",
+        paragraphs=(
+            "Vous avez demandé un nouveau mot de passe. Il fermera toutes les sessions ouvertes sur votre compte.",
+        ),
+        button="Choisir un nouveau mot de passe",
+        small_print="Le lien reste valable {expires_hours} heures et ne sert qu’une fois.",
+        reason="Vous recevez ce message parce qu’un nouveau mot de passe a été demandé pour cette adresse chez {product}. "
+        "Si ce n’était pas vous, ignorez-le : votre mot de passe ne change pas.",
+    ),
+    ("welcome", "en"): Letter(
+        subject="Your {product} account is ready",
+        heading="Your account is ready",
+        paragraphs=(
+            "Your address is confirmed, and everything that came with your account can be used.",
+            "What you have left is always at the top of your account's first page.",
+        ),
+        button="Open my account",
+        reason="You receive this once, because you confirmed this address at {product}.",
+    ),
+    ("welcome", "fr"): Letter(
+        subject="Votre compte {product} est prêt",
+        heading="Votre compte est prêt",
+        paragraphs=(
+            "Votre adresse est confirmée : tout ce qui est offert avec votre compte est à vous.",
+            "Ce qu’il vous reste s’affiche toujours en haut de la première page de votre compte.",
+        ),
+        button="Ouvrir mon compte",
+        reason="Vous recevez ce message, une seule fois, parce que vous avez confirmé cette adresse chez {product}.",
+    ),
+    ("operator_alert", "en"): Letter(
+        subject="[{product}, {environment}] {title}",
+        heading="{title}",
+        paragraphs=("{detail}", "What to do: {fix}"),
+        button="Open the staff pages",
+        reason="You receive this because your address is STRIPE_ALERT_EMAIL of the environment {environment} of {product}.",
+    ),
+    ("operator_alert", "fr"): Letter(
+        subject="[{product}, {environment}] {title}",
+        heading="{title}",
+        paragraphs=("{detail}", "À faire : {fix}"),
+        button="Ouvrir l’administration",
+        reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
+        "de {product}.",
+    ),
+}
+
+
+def letter(template: str, locale: str) -> Letter:
+    """The letter in this language, else in English. Raises InvalidRequest for an unknown template."""
+    language = locale.lower().replace("_", "-").partition("-")[0]
+    found = LETTERS.get((template, language)) or LETTERS.get((template, "en"))
+    if found is None:
+        raise InvalidRequest(f"there is no e-mail {template!r}", code="unknown_mail", fix="add it to letters.py")
+    return found

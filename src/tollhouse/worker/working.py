@@ -1,0 +1,75 @@
+"""Which background work a house has, and how it is begun and ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from tollhouse.admission.lapsing import sweep
+from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited
+from tollhouse.billing.attempts import forget_old_attempts
+from tollhouse.billing.syncing import Syncer, look_again_due
+from tollhouse.house import House
+from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.jobs import Job, run_jobs
+from tollhouse.worker.sweeping import sweep_accounts
+
+CUSTOMERS_AT_ONCE = 4
+TIDY_PAUSE_SECONDS = 600.0
+
+log = structlog.get_logger(__name__)
+
+
+def jobs_of(house: House) -> list[Job]:
+    """Every kind of background work of this installation. Without Stripe's key its events wait in the inbox."""
+    store, catalog = house.store, house.catalog
+    messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
+
+    async def post() -> bool:
+        return await deliver_once(store, lambda item: deliver(messenger, item))
+
+    async def lapse() -> bool:
+        lapsed = await sweep(store, catalog)
+        for customer in lapsed:
+            house.admission.forget(customer)
+        return bool(lapsed)
+
+    async def tidy() -> bool:
+        async with store.transaction() as tx:
+            await forget_old_attempts(tx, store.clock.now_ms())
+            await send_what_waited(tx, messenger, store.clock.now_ms())
+        return False
+
+    jobs = [
+        Job("outbox", post, 0.5, house.bells.outbox),
+        Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
+        Job("leases", lapse, 1.0),
+        Job("tidy", tidy, TIDY_PAUSE_SECONDS),
+    ]
+    if house.stripe is None:
+        log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
+        return jobs
+    syncer = Syncer(store, catalog, house.stripe)
+    return [
+        *jobs,
+        Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CUSTOMERS_AT_ONCE),
+        Job("look_again", lambda: look_again_due(store), 1.0),
+    ]
+
+
+async def work(house: House, stopping: asyncio.Event) -> None:
+    """Do background work until `stopping` is set, then finish what is being done."""
+    await run_jobs(jobs_of(house), stopping)
+
+
+@asynccontextmanager
+async def working(house: House) -> AsyncIterator[None]:
+    """Background work beside a block; leaving the block waits for the rounds that run."""
+    stopping = asyncio.Event()
+    task = asyncio.create_task(work(house, stopping), name="worker")
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
