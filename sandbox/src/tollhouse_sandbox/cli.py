@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tollhouse_sandbox.config import Config
-from tollhouse_sandbox.server import serving
+from tollhouse_sandbox.server import run_fast, serving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finalize_after_seconds=given.finalize_after,
     )
     try:
-        return asyncio.run(_serve(config))
+        return run_fast(_serve(config))
     except OSError as error:
         print(f"error: {error.strerror or error}", file=sys.stderr)
         return 1
