@@ -9,8 +9,8 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
-from tollhouse.billing.checkout import Till, open_portal, require_gateway, start_checkout
-from tollhouse.billing.linking import Payer, link_of_customer
+from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
+from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.billing.syncing import SOURCE
@@ -28,6 +28,8 @@ __all__ = [
     "link_of_customer",
     "list_events",
     "open_portal",
+    "open_till",
+    "payer_of",
     "read_event",
     "receive",
     "replay",

@@ -8,12 +8,14 @@ from typing import NoReturn
 import msgspec
 
 from tollhouse.billing import queries
+from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
+from tollhouse.settings import Settings
 from tollhouse.store import Store, cell_of
 
 SUCCESS_PATH = "/app/billing?checkout=success&session={CHECKOUT_SESSION_ID}"
@@ -23,12 +25,28 @@ INTERVALS = {"monthly": "month", "yearly": "year", "annual": "year", "month": "m
 
 
 class Till(msgspec.Struct, frozen=True):
-    """What selling needs: the store, the catalogue, Stripe, and where customers come back to (`url`, without a path)."""
+    """What selling needs: the store, the catalogue, Stripe, where customers come back to (`url`, without a path), and
+    how many attempts are let through in a window."""
 
     store: Store
     catalog: Catalog
     gateway: StripeGateway
     url: str
+    most_attempts: int
+    window_ms: int
+
+
+def open_till(store: Store, catalog: Catalog, gateway: StripeGateway | None, settings: Settings) -> Till:
+    """The till of an installation. Raises Unavailable naming STRIPE_SECRET_KEY where payments are not set up."""
+    stripe = settings.stripe
+    return Till(
+        store,
+        catalog,
+        require_gateway(gateway),
+        settings.url.rstrip("/"),
+        stripe.rate_limit_max,
+        stripe.rate_limit_window_ms,
+    )
 
 
 def require_gateway(gateway: StripeGateway | None) -> StripeGateway:
@@ -71,12 +89,18 @@ def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[Pla
     )  # fmt: skip
 
 
-async def start_checkout(till: Till, payer: Payer, plan: str, interval: str | None = None) -> str:
-    """The address of a Checkout page for this plan.
+async def start_checkout(
+    till: Till, payer: Payer, plan: str, interval: str | None = None, *, address: str | None = None
+) -> str:
+    """The address of a Checkout page for this plan. `address` is the browser's, where a browser asks.
 
-    Raises InvalidRequest (unknown plan or interval), Conflict `already_subscribed` with the portal's `url`, Unavailable.
+    Raises InvalidRequest (unknown plan or interval), TooManyAttempts, Conflict `already_subscribed` with the portal's
+    `url`, Unavailable.
     """
     version, price = choose_price(till.catalog, plan, interval)
+    who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
+    async with till.store.transaction() as tx:
+        await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
     await _refuse_subscribed(till, payer, asking_stripe=False)
     price_id = await _price_id(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)

@@ -5,6 +5,7 @@ import msgspec
 from tollhouse.billing import queries
 from tollhouse.billing.model import CUSTOMER_KEY, Link, StripeCustomer
 from tollhouse.billing.stripe import StripeGateway
+from tollhouse.customers.actions import read_customer
 from tollhouse.kernel.ids import is_id
 from tollhouse.ledger.queries import READ_ACCOUNT
 from tollhouse.store import Row, Store, Tx, cell_of
@@ -17,6 +18,12 @@ class Payer(msgspec.Struct, frozen=True):
     email: str | None = None
     name: str | None = None
     locale: str | None = None
+
+
+async def payer_of(tx: Tx, customer: str, email: str | None = None) -> Payer:
+    """One of our customers as a payer; `email` where another address than its own is to be told. Raises NotFound."""
+    known = await read_customer(tx, customer)
+    return Payer(customer, email or known.email, known.name, known.locale)
 
 
 async def link_of_customer(tx: Tx, customer: str) -> Link | None:

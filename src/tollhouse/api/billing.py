@@ -1,0 +1,70 @@
+"""`POST /billing/checkout` and `POST /billing/portal`: for the product's servers, and for a signed-in user itself."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Dependency
+
+from tollhouse.api.sessions import AnyRequest, Caller, caller_of
+from tollhouse.billing.actions import Payer, open_portal, open_till, payer_of, start_checkout
+from tollhouse.customers.actions import resolve
+from tollhouse.house import House
+from tollhouse.identity.emails import normal_email
+
+TheHouse = Annotated[House, Dependency(skip_validation=True)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who buys what. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year."""
+
+    plan: Text
+    user_id: Text
+    email: Annotated[str, msgspec.Meta(max_length=254)] | None = None
+    interval: Text | None = None
+
+
+class PortalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who manages its subscription."""
+
+    user_id: Text
+
+
+class PageAddress(msgspec.Struct, frozen=True):
+    """The address of a page of Stripe's, to which the browser is sent."""
+
+    url: str
+
+
+@post("/billing/checkout", status_code=200, summary="Open a Checkout page", tags=["Billing"])
+async def checkout(house: TheHouse, request: AnyRequest, data: CheckoutRequest) -> PageAddress:
+    """A Stripe Checkout page for a plan. 409 `already_subscribed` carries the portal's `url`."""
+    caller = await caller_of(house, request)
+    email = normal_email(data.email) if data.email else None
+    payer = await _payer(house, caller, data.user_id, email)
+    till = open_till(house.store, house.catalog, house.stripe, house.settings)
+    # A server's own address says nothing about who pays; a browser's does (row U13).
+    address = None if caller.is_server or request.client is None else request.client.host
+    return PageAddress(await start_checkout(till, payer, data.plan, data.interval, address=address))
+
+
+@post("/billing/portal", status_code=200, summary="Open the customer portal", tags=["Billing"])
+async def portal(house: TheHouse, request: AnyRequest, data: PortalRequest) -> PageAddress:
+    """Stripe's page on which a customer changes its plan and cards, and finds its invoices."""
+    payer = await _payer(house, await caller_of(house, request), data.user_id, None)
+    return PageAddress(await open_portal(open_till(house.store, house.catalog, house.stripe, house.settings), payer))
+
+
+async def _payer(house: House, caller: Caller, reference: str, email: str | None) -> Payer:
+    """Who pays. Raises NotFound, or NotAllowed for a user who names another customer."""
+    async with house.store.reading() as tx:
+        customer = await resolve(tx, reference)
+        caller.require(customer)
+        return await payer_of(tx, customer, email)
+
+
+def billing_routes() -> list[HTTPRouteHandler]:
+    """The handlers, for the application."""
+    return [checkout, portal]
