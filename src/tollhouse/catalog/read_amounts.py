@@ -14,7 +14,7 @@ def meter_of(table: Table, name: str, meters: dict[str, Meter], unread: frozense
     meter = meters.get(name)
     if meter is None and name not in unread:
         close = did_you_mean(name, meters)
-        fix = f"did you mean {close}?" if close else f"add {name} to [meters], or take it out here"
+        fix = f"did you mean {close}?" if close else "add it to [meters], or take it out here"
         table.problem(name, f"the unknown meter {shown(name)}", f"a meter of the file: {listed(sorted(meters))}", fix)
     return meter
 

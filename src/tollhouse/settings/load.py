@@ -59,8 +59,8 @@ def read_settings(
     What it returns is meant for use only when it added none.
     """
     _check_tables(document, problems)
-    environment, variables = _environment(document, environ, dotenv, problems)
-    sources = Sources(variables, document, environment)
+    environment = _environment(document, environ, problems)
+    sources = Sources(_variables(environment, environ, dotenv, problems), document, environment)
     places: dict[str, Found] = {}
     failed: set[str] = set()
     tree: dict[str, object] = {"environment": environment}
@@ -84,31 +84,43 @@ def read_settings(
     return settings
 
 
-def _environment(
-    document: Document, environ: Mapping[str, str], dotenv: Path | None, problems: list[Problem]
-) -> tuple[str, tuple[Variables, ...]]:
-    """The environment's name and the origins of its variables, the strongest first."""
+def _environment(document: Document, environ: Mapping[str, str], problems: list[Problem]) -> str:
+    """The environment's name. An unknown one is reported, and the one that was probably meant is checked in its place."""
     name = (environ.get("ENVIRONMENT") or "development").strip().lower()
     declared = [key for key in table_at(document, ("environments",)) if NAME.fullmatch(key)]
-    close = _MISTAKEN.get(name)
-    if name not in WELL_KNOWN and name not in declared:
-        close = close or did_you_mean(name, [*WELL_KNOWN, *declared])
-        fix = f"set ENVIRONMENT={close}" if close else f"add [environments.{name}] to {document.file}"
-        allowed = listed(dict.fromkeys([*WELL_KNOWN, *declared]))
+    allowed = listed(dict.fromkeys([*WELL_KNOWN, *declared]))
+    if name in _MISTAKEN:
+        fix = f"set ENVIRONMENT={_MISTAKEN[name]}"
         problems.append(Problem(PROCESS, "ENVIRONMENT", shown(name), allowed, fix))
-    elif close is not None:
-        fix = f"rename it to {close}, whose rules it needs"
-        problems.append(Problem(PROCESS, "ENVIRONMENT", shown(name), listed(WELL_KNOWN), fix))
+        return _MISTAKEN[name]
+    if name in WELL_KNOWN or name in declared:
+        return name
+    close = did_you_mean(name, [*WELL_KNOWN, *declared])
+    table = f"[environments.{name}]" if NAME.fullmatch(name) else "a table of [environments]"
+    fix = f"set ENVIRONMENT={close}" if close else f"add {table} to {document.file}"
+    problems.append(Problem(PROCESS, "ENVIRONMENT", shown(name), allowed, fix))
+    return close or "staging"
+
+
+def _variables(
+    environment: str, environ: Mapping[str, str], dotenv: Path | None, problems: list[Problem]
+) -> tuple[Variables, ...]:
+    """The origins of variables, the strongest first."""
     process = process_variables(environ)
-    if dotenv is None or name != "development":
-        return name, (process,)
-    local = read_dotenv(dotenv)
+    if dotenv is None or environment != "development":
+        return (process,)
+    try:
+        local = read_dotenv(dotenv)
+    except OSError as error:
+        fix = "make it readable for this user, or take it away"
+        problems.append(Problem(str(dotenv), "the file", error.strerror or str(error), "a readable file", fix))
+        return (process,)
     named = local.values.get("ENVIRONMENT", "")
     if named not in ("", "development"):
         fix = "set ENVIRONMENT in the process environment; .env serves development alone"
         line = local.lines.get("ENVIRONMENT")
         problems.append(Problem(local.file, "ENVIRONMENT", shown(named), "development, or nothing", fix, line))
-    return name, (process, local)
+    return process, local
 
 
 def _value(setting: Setting, found: Found, problems: list[Problem]) -> object | None:

@@ -56,8 +56,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = value if len(value) <= 60 else value[:57] + "..."
-        return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return quoted(value if len(value) <= 60 else value[:57] + "...")
     if isinstance(value, (int, Decimal)):
         return str(value)
     if isinstance(value, dict):
@@ -65,6 +64,16 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return f"{type(value).__name__} {value}"
+
+
+def quoted(text: str) -> str:
+    """The text as a TOML string on one line."""
+    return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that would break a line or steer a terminal."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from tollhouse.kernel.durations import parse_duration
-from tollhouse.settings.problems import Problem, did_you_mean, listed, shown
+from tollhouse.settings.problems import Problem, did_you_mean, listed, printable, shown
 from tollhouse.settings.toml import Document, KeyPath, dotted
 
 NAME = re.compile(r"[a-z0-9_-]{1,40}")
@@ -33,7 +33,7 @@ class Table:
         path = self.path if key is None else (*self.path, key)
         line = self.document.line(path)
         severity: Literal["error", "warning"] = "warning" if warning else "error"
-        self.problems.append(Problem(self.document.file, dotted(path), found, allowed, fix, line, severity))
+        self.problems.append(Problem(self.document.file, dotted(path), found, allowed, printable(fix), line, severity))
 
     def text(self, key: str, allowed: str = "a text", *, required: bool = False, longest: int = 500) -> str:
         """The text at `key`, without surrounding spaces; empty when it is missing or wrong."""

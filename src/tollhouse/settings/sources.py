@@ -103,7 +103,7 @@ def read_dotenv(path: Path) -> Variables:
     """The `NAME=value` lines of a `.env` file, which may be quoted, exported or commented. No file, no variables."""
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
-    text = path.read_text("utf-8") if path.is_file() else ""
+    text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
     for number, line in enumerate(text.splitlines(), start=1):
         match = None if line.lstrip().startswith("#") else _LINE.fullmatch(line)
         if match is None:

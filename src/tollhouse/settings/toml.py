@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tollhouse.settings.problems import ConfigurationProblems, Problem
+from tollhouse.settings.problems import ConfigurationProblems, Problem, quoted
 
 KeyPath = tuple[str | int, ...]
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
@@ -39,7 +39,7 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            name = part if _BARE_KEY.fullmatch(part) else '"' + part + '"'
+            name = part if _BARE_KEY.fullmatch(part) else quoted(part)
             text += f".{name}" if text else name
     return text
 
