@@ -7,6 +7,7 @@ import msgspec
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest, NotFound, Refused
 from tollhouse.kernel.money import Money
+from tollhouse.kernel.units import unscale
 from tollhouse.ledger import granting, queries
 from tollhouse.ledger.book import (
     Book,
@@ -97,7 +98,7 @@ async def grant_paid_period(
     fingerprint = b"invoice".ljust(16, b"\0")
     if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
         return False
-    credits = sum(grant.amount for grant in plan.grants)
+    credits = sum(unscale(grant.amount, catalog.meters[grant.meter].decimals) for grant in plan.grants)
     note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
     for grant in plan.grants:
         book.apply(

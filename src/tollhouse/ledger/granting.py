@@ -15,6 +15,8 @@ from tollhouse.ledger.model import LARGEST_LOTS_BYTES, MOST_LOTS, Entry, Lot, Lo
 from tollhouse.ledger.rules import in_spending_order
 from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
 
 class NewLot(msgspec.Struct, frozen=True):
     """A lot to be granted. Times in ms; `since`/`until` are the paid period of a plan's lot."""
@@ -39,7 +41,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def metadata_json(values: dict[str, object]) -> str:
     """Metadata as it is kept on an entry."""
-    return msgspec.json.encode(values).decode()
+    return _encode(values).decode()
 
 
 def open_state(customer: str, plan: PlanVersion, catalog: Catalog, now: int, verified: bool) -> Change:

@@ -1,0 +1,15 @@
+"""The world of these stories, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.billing.world import World, opened
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with opened(database_url) as world:
+        yield world
