@@ -39,9 +39,13 @@ SPANS = st.one_of(
     st.sampled_from([10_000, MINUTE, 70_000, DAY]),
     st.integers(0, 9 * DAY),
 )
-COSTS = st.dictionaries(
-    st.sampled_from(sorted(METERS)), st.sampled_from([1, 1, 2, 3, 5, 7, 400]), min_size=1, max_size=5
-).map(lambda cost: {name: amount * 1_000 if name == "credits" else amount for name, amount in cost.items()})
+AMOUNTS = {name: st.sampled_from([1, 1, 2, 3, 5, 7, 400]) for name in METERS} | {
+    "credits": st.sampled_from([1, 999, 5_000, 40_000, 60_000, 130_000]),
+    "images": st.sampled_from([1, 5, 30, 2_000]),
+}
+COSTS = st.sets(st.sampled_from(sorted(METERS)), min_size=1, max_size=4).flatmap(
+    lambda names: st.fixed_dictionaries({name: AMOUNTS[name] for name in sorted(names)})
+)
 PLANS = st.sampled_from([FREE, STARTER, PRO, NARROW])
 
 
@@ -399,7 +403,7 @@ class LongLedgerMachine(LedgerMachine):
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = TORTURE if os.environ.get("HYPOTHESIS_PROFILE") == "torture" else _settings(150, 40)
+TestLedger.settings = TORTURE if os.environ.get("HYPOTHESIS_PROFILE") == "torture" else _settings(500, 40)
 
 TestLedgerForLong = pytest.mark.torture(LongLedgerMachine.TestCase)
 TestLedgerForLong.settings = TORTURE

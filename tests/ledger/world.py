@@ -35,7 +35,7 @@ METERS = {
 FREE = PlanVersion(
     "free", 1, "Free", 0,
     limits={"sessions": 10, "exports": 3, "requests": 6, "concurrent": 1, "projects": 1},
-    grants=(Grant("credits", 100_000),), prices=(),
+    grants=(Grant("credits", 100_000, verified_only=True),), prices=(),
 )  # fmt: skip
 STARTER = PlanVersion(
     "starter", 1, "Starter", 1,
