@@ -1,14 +1,48 @@
-"""The pages for visitors and customers. `routes(house)` is what the application mounts."""
+"""The pages for visitors and customers. The application mounts `routes(house)`, and shows `error_page(house)`."""
 
-from litestar import Router
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Response, Router
 from litestar.di import Provide
 
 from tollhouse.house import House
 from tollhouse.pages import Pages
-from tollhouse.web import public
-from tollhouse.web.visiting import Site
+from tollhouse.web import failures, profile, projects, public, selling, signing, usage
+from tollhouse.web.visiting import AnyRequest, Site
 
+HANDLERS = (
+    public.landing,
+    public.pricing,
+    public.static,
+    signing.sign_up_page,
+    signing.sign_up_form,
+    signing.sign_in_page,
+    signing.sign_in_form,
+    signing.sign_out_form,
+    signing.verify_page,
+    signing.verify_form,
+    signing.verify_again,
+    signing.reset_page,
+    signing.reset_form,
+    usage.usage_page,
+    usage.live_figures,
+    usage.log_page,
+    usage.log_file,
+    projects.projects_page,
+    projects.create_project_form,
+    selling.billing_page,
+    selling.payment_state,
+    selling.checkout_form,
+    selling.portal_form,
+    profile.settings_page,
+    profile.profile_form,
+    profile.password_form,
+    profile.sessions_form,
+)
 LARGEST_FORM = 64 * 1024
+
+ErrorPage = Callable[[AnyRequest, int], Response[Any]]
 
 
 def routes(house: House) -> list[Router]:
@@ -17,9 +51,20 @@ def routes(house: House) -> list[Router]:
     return [
         Router(
             path="/",
-            route_handlers=[public.landing, public.pricing, public.static],
+            route_handlers=list(HANDLERS),
             dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+            exception_handlers=failures.handlers(site),
             include_in_schema=False,
             request_max_body_size=LARGEST_FORM,
         )
     ]
+
+
+def error_page(house: House) -> ErrorPage:
+    """The page for errors outside our own routes: an address that leads nowhere, say."""
+    site = Site(house, Pages(house.settings, "tollhouse.web"))
+
+    def shown(request: AnyRequest, status: int) -> Response[Any]:
+        return failures.error_page(site, request, status)
+
+    return shown

@@ -4,7 +4,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from tollhouse.catalog.model import Every
-from tollhouse.pages import load_assets
+from tollhouse.pages import load_assets, texts_in
 from tollhouse.web import offers
 from tollhouse.web.views import sample_meter
 from tollhouse.web.visiting import AnyRequest, Site, receive
@@ -22,7 +22,9 @@ async def landing(site: Site, request: AnyRequest) -> Response[str]:
     actions = offers.action_offers(catalog)
     first = offers.first_meter(catalog)
     free = next((plan for plan in plans if plan.plan == catalog.free_plan), None)
-    sample = sample_meter(first, free.first.amount) if first and free and free.first else None
+    sample = (
+        sample_meter(first, free.first.amount, texts_in(visit.shell.locale)) if first and free and free.first else None
+    )
     values = {
         "plans": plans,
         "tools": tools,

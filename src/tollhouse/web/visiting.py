@@ -11,7 +11,18 @@ from tollhouse.house import House
 from tollhouse.identity import Session, Visitor
 from tollhouse.identity import actions as identity
 from tollhouse.kernel.clock import DAY
-from tollhouse.kernel.errors import NotAllowed, NotAuthenticated
+from tollhouse.kernel.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Refused,
+    TollhouseError,
+    TooManyAttempts,
+    Unavailable,
+)
 from tollhouse.pages import Pages, Person, Shell, choose_locale, new_nonce
 
 SESSION_COOKIE = "th_session"
@@ -64,40 +75,59 @@ class Visit(msgspec.Struct, frozen=True):
 
 async def receive(site: Site, request: AnyRequest) -> Visit:
     """Read the cookies and choose the language. A form gets its token from the session, else from a visitor's cookie."""
-    house = site.house
+    desk = site.house.identity
     token = request.cookies.get(SESSION_COOKIE)
-    session = await identity.current_session(house.store, house.identity, token, site.now()) if token else None
+    session = await identity.current_session(site.house.store, desk, token, site.now()) if token else None
     cookies: list[Cookie] = []
     bound_to = token if session else None
     if bound_to is None:
         bound_to = request.cookies.get(VISITOR_COOKIE, "")
-        if not house.identity.seal.is_visitor(bound_to):
-            bound_to = house.identity.seal.new_visitor()
+        if not desk.seal.is_visitor(bound_to):
+            bound_to = desk.seal.new_visitor()
             cookies.append(site.cookie(VISITOR_COOKIE, bound_to, DAY // 1000))
-    asked = request.query_params.get("lang")
-    remembered = request.cookies.get(LANGUAGE_COOKIE)
-    locale = choose_locale(
-        (asked, session.user.locale if session else None, remembered),
-        request.headers.get("accept-language", ""),
-        house.catalog.product.default_locale,
-    )
-    if asked and locale != remembered:
+    locale = _locale(site, request, session)
+    if request.query_params.get("lang") and locale != request.cookies.get(LANGUAGE_COOKIE):
         cookies.append(site.cookie(LANGUAGE_COOKIE, locale, 365 * DAY // 1000))
+    shell = _shell(site, request, locale, desk.seal.form_token(bound_to), session)
+    visit = Visit(shell, _visitor(request), session, token if session else None, tuple(cookies))
+    request.state.visit = visit  # for the page of an error
+    return visit
+
+
+def bare_visit(site: Site, request: AnyRequest) -> Visit:
+    """A request when nothing can be read any more: enough to show that something is broken."""
+    return Visit(_shell(site, request, _locale(site, request, None), "", None), _visitor(request), None, None, ())
+
+
+def _locale(site: Site, request: AnyRequest, session: Session | None) -> str:
+    wishes = (
+        request.query_params.get("lang"),
+        session.user.locale if session else None,
+        request.cookies.get(LANGUAGE_COOKIE),
+    )
+    accepted = request.headers.get("accept-language", "")
+    return choose_locale(wishes, accepted, site.house.catalog.product.default_locale)
+
+
+def _shell(site: Site, request: AnyRequest, locale: str, csrf: str, session: Session | None) -> Shell:
     theme = request.cookies.get("theme", "")
-    shell = Shell(
-        product=house.catalog.product,
-        environment=house.settings.environment,
-        production=house.settings.production,
+    user = session.user if session else None
+    return Shell(
+        product=site.house.catalog.product,
+        environment=site.house.settings.environment,
+        production=site.house.settings.production,
         locale=locale,
         path=request.url.path,
         nonce=new_nonce(),
-        csrf=house.identity.seal.form_token(bound_to),
+        csrf=csrf,
         theme=theme if theme in THEMES else "",
-        person=Person(session.user.email, session.user.name, session.user.staff_role is not None) if session else None,
+        person=Person(user.email, user.name, user.staff_role is not None) if user else None,
         query={name: value for name, value in request.query_params.items() if isinstance(value, str)},
     )
-    visitor = Visitor(request.client.host if request.client else "", request.headers.get("user-agent", ""))
-    return Visit(shell, visitor, session, token if session else None, tuple(cookies))
+
+
+def _visitor(request: AnyRequest) -> Visitor:
+    return Visitor(request.client.host if request.client else "", request.headers.get("user-agent", ""))
 
 
 async def read_form(site: Site, request: AnyRequest, visit: Visit) -> dict[str, str]:
@@ -116,3 +146,21 @@ def local_path(text: str | None, otherwise: str) -> str:
     if text and text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and "\\" not in text:
         return text
     return otherwise
+
+
+STATUS: tuple[tuple[type[TollhouseError], int], ...] = (
+    (NotAuthenticated, 401),
+    (NotAllowed, 403),
+    (Refused, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (InvalidRequest, 422),
+    (TooManyAttempts, 429),
+    (Unavailable, 503),
+    (ConfigurationError, 503),
+)
+
+
+def refusal_status(error: TollhouseError) -> int:
+    """The HTTP status with which a page tells of this error."""
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)

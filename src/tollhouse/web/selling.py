@@ -1,0 +1,100 @@
+"""The customer's plan and payments: buying, the portal, and the wait until a payment has arrived."""
+
+import msgspec
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from tollhouse.billing.actions import (
+    Payer,
+    SubscriptionView,
+    Till,
+    invoices_of,
+    open_portal,
+    open_till,
+    payer_of,
+    start_checkout,
+    subscription_of,
+)
+from tollhouse.identity import User
+from tollhouse.kernel.errors import Conflict
+from tollhouse.ledger.book import read_state
+from tollhouse.ledger.model import State
+from tollhouse.web.account import customer_of, load
+from tollhouse.web.offers import offers
+from tollhouse.web.visiting import AnyRequest, Site, Visit, read_form, receive
+
+
+class PaymentState(msgspec.Struct, frozen=True):
+    """Whether the plan that was paid for is the customer's plan now."""
+
+    arrived: bool
+
+
+@get("/app/billing")
+async def billing_page(site: Site, request: AnyRequest) -> Response[str]:
+    """Plan, next payment, invoices; after a Checkout also what became of it."""
+    visit = await receive(site, request)
+    catalog = site.house.catalog
+    async with site.house.store.reading() as tx:
+        account = await load(site, visit, tx)
+        subscription = await subscription_of(tx, account.customer)
+        invoices = await invoices_of(tx, account.customer, most=24)
+    paid = arrived(subscription, account.state)
+    checkout = visit.shell.query.get("checkout", "")
+    values = account.frame | {
+        "subscription": subscription,
+        "invoices": invoices,
+        "checkout": checkout if checkout != "success" else "arrived" if paid else "waiting",
+        "offer": next((o for o in offers(catalog, "month") if o.plan == account.plan.plan), None),
+        "main_meters": [card for card in account.meters if card.kind in ("credits", "quota")],
+    }
+    return site.pages.render("billing.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/app/billing/state")
+async def payment_state(site: Site, request: AnyRequest) -> PaymentState:
+    """For the script of the page after a Checkout."""
+    visit = await receive(site, request)
+    async with site.house.store.reading() as tx:
+        customer = await customer_of(tx, visit.signed_in.user)
+        state = await read_state(tx, site.house.catalog, customer, site.now())
+        return PaymentState(arrived(await subscription_of(tx, customer), state))
+
+
+@post("/app/billing/checkout", status_code=303)
+async def checkout_form(site: Site, request: AnyRequest) -> Redirect:
+    """On to Stripe's Checkout page; to the portal where there is a subscription already."""
+    visit = await receive(site, request)
+    fields = await read_form(site, request, visit)
+    return await go_to_checkout(site, visit, visit.signed_in.user, fields.get("plan", ""), fields.get("every"))
+
+
+async def go_to_checkout(site: Site, visit: Visit, user: User, plan: str, every: str | None) -> Redirect:
+    """Raises InvalidRequest for an unknown plan, TooManyAttempts, Unavailable."""
+    till, payer = await _till(site, user)
+    try:
+        url = await start_checkout(till, payer, plan, every or None, address=visit.visitor.address)
+    except Conflict as error:
+        url = str(error.fields.get("url") or "/app/billing")
+    return Redirect(url, status_code=303)
+
+
+@post("/app/billing/portal", status_code=303)
+async def portal_form(site: Site, request: AnyRequest) -> Redirect:
+    """On to Stripe's customer portal."""
+    visit = await receive(site, request)
+    await read_form(site, request, visit)
+    till, payer = await _till(site, visit.signed_in.user)
+    return Redirect(await open_portal(till, payer), status_code=303)
+
+
+async def _till(site: Site, user: User) -> tuple[Till, Payer]:
+    house = site.house
+    till = open_till(house.store, house.catalog, house.stripe, house.settings)
+    async with house.store.reading() as tx:
+        return till, await payer_of(tx, await customer_of(tx, user), user.email)
+
+
+def arrived(subscription: SubscriptionView | None, state: State) -> bool:
+    """Whether the account has what the subscription says."""
+    return subscription is not None and subscription.plan == state.plan
