@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.billing.world import World, opened
+from tests.billing.world import World, make_schema, opened
 
 
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    async with opened(database_url) as world:
+def schema_url(database_url: str) -> str:
+    """A database with its tables."""
+    make_schema(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def world(schema_url: str) -> AsyncIterator[World]:
+    async with opened(schema_url) as world:
         yield world

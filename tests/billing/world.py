@@ -182,10 +182,14 @@ class World:
         }
 
 
+def make_schema(database_url: str) -> None:
+    """The tables of every room imported so far."""
+    on_connection(database_url, metadata.create_all)
+
+
 @asynccontextmanager
 async def opened(database_url: str, catalog: Catalog = CATALOG) -> AsyncIterator[World]:
-    """A world on this database, with every price of the catalogue in the sandbox."""
-    on_connection(database_url, metadata.create_all)
+    """A world on this database (its tables made), with every price of the catalogue in the sandbox."""
     store = await open_store(database_url)
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         gateway = StripeGateway(KEY, api_base=sandbox.url)
