@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tollhouse.admission.desk import Admission
+from tollhouse.billing.checks import WebhookLog
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.customers.directory import Directory
@@ -26,3 +27,4 @@ class House:
     keys: KeyRing
     bells: Bells
     stripe: StripeGateway | None
+    webhooks: WebhookLog

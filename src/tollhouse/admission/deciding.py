@@ -70,7 +70,9 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease, limit)
 
 
-def rate_limit_field(views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int) -> str | None:
+def rate_limit_field(
+    views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int
+) -> str | None:
     """`"requests";r=99;t=10`: what is left and the seconds until some of it comes back (IETF RateLimit header fields)."""
     for name in cost:
         meter = meters[name]

@@ -71,5 +71,7 @@ def scaled(amount: Decimal, meter: str, catalog: Catalog) -> int:
             fix=f"send 0 or more with at most {known.decimals} decimals, below 2^53 when scaled",
         ) from None
     if value < 0:
-        raise InvalidRequest(f"{meter}: the amount is negative", code="invalid_amount", meter=meter, fix="send 0 or more")
+        raise InvalidRequest(
+            f"{meter}: the amount is negative", code="invalid_amount", meter=meter, fix="send 0 or more"
+        )
     return value

@@ -3,10 +3,11 @@
 The name carries a version: processes of two releases may serve side by side while one is rolled out.
 """
 
-from sqlalchemy import DDL, event
+from sqlalchemy import event
 
 from tollhouse.admission.tables import hold
 from tollhouse.store import metadata
+from tollhouse.store.tables import on_postgres
 
 COLUMNS = {
     "a_cell": "smallint", "a_customer": "text", "a_version": "bigint", "a_state": "text", "a_due": "bigint",
@@ -21,7 +22,8 @@ COLUMNS = {
 
 PARAMETERS = ", ".join(f"_{name} text" for name in COLUMNS)
 SPLIT = "\n".join(
-    f"  {name} constant {kind}[] := string_to_array(_{name}, e'\\x1f', e'\\x02')::{kind}[];" for name, kind in COLUMNS.items()
+    f"  {name} constant {kind}[] := string_to_array(_{name}, e'\\x1f', e'\\x02')::{kind}[];"
+    for name, kind in COLUMNS.items()
 )
 
 SAVE_BATCH = f"""
@@ -84,6 +86,5 @@ $body$
 """
 DROP_SAVE_BATCH = "drop function if exists save_batch_1"
 
-# `%` would be read as a parameter by DDL.
-event.listen(metadata, "after_create", DDL(SAVE_BATCH.replace("%", "%%")).execute_if(dialect="postgresql"))
-event.listen(hold, "after_drop", DDL(DROP_SAVE_BATCH).execute_if(dialect="postgresql"))
+event.listen(metadata, "after_create", on_postgres(SAVE_BATCH))
+event.listen(hold, "after_drop", on_postgres(DROP_SAVE_BATCH))

@@ -32,7 +32,7 @@ select a.customer
 FREE_POSTGRES = LOCK_POSTGRES + " skip locked"
 
 # Answers the customers that were saved, see `procedures.py`.
-SAVE_POSTGRES = "select save_batch_1(%s)" % ", ".join(f"${number}" for number in range(1, 32))
+SAVE_POSTGRES = f"select save_batch_1({', '.join(f'${number}' for number in range(1, 32))})"
 
 SQLITE_READ_ACCOUNT = "select version, state from account where cell = ? and customer = ? and scope = ''"
 SQLITE_READ_KEY = (

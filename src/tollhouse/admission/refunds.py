@@ -113,3 +113,16 @@ def _no_such(admission: str) -> NotFound:
 
 def _unscaled(amounts: Mapping[str, int], catalog: Catalog) -> dict[str, Amount]:
     return {name: unscale(amount, catalog.meters[name].decimals) for name, amount in amounts.items()}
+
+
+async def returnable_meters(tx: Tx, catalog: Catalog, admission: str) -> list[str]:
+    """The meters that this admission debited and could give back. Raises NotFound."""
+    address = entry_address(admission, "adm") or entry_address(admission, "hld")
+    if address is None:
+        raise _no_such(admission)
+    try:
+        entry = await read_entry(tx, *address)
+    except NotFound:
+        raise _no_such(admission) from None
+    places = {(meter, place): -amount for meter, place, amount in entry.moves}
+    return list(returned_by_meter(places, catalog.meters))

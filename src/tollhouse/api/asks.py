@@ -78,7 +78,9 @@ def fingerprint_of(customer: str, ready: Prepared, priced: bool, *more: object) 
 def one_key(in_body: str | None, in_header: str | None) -> str | None:
     """The idempotency key, from the body or the header. Raises InvalidRequest when it is malformed or both differ."""
     if in_body is not None and in_header is not None and in_body != in_header:
-        raise InvalidRequest("the body's key and the Idempotency-Key header differ", code="invalid_key", fix="send one of them")
+        raise InvalidRequest(
+            "the body's key and the Idempotency-Key header differ", code="invalid_key", fix="send one of them"
+        )
     key = in_body if in_body is not None else in_header
     if key is not None and not (1 <= len(key) <= 200 and key.isprintable() and not key.startswith("~")):
         raise InvalidRequest(
@@ -93,10 +95,14 @@ def checked_metadata(metadata: Mapping[str, Any]) -> str:
     try:
         text = _canonical(metadata).decode()
     except (ValueError, OverflowError, TypeError, RecursionError):
-        raise InvalidRequest("the metadata cannot be stored", code="invalid_metadata", fix="send texts and small numbers") from None
+        raise InvalidRequest(
+            "the metadata cannot be stored", code="invalid_metadata", fix="send texts and small numbers"
+        ) from None
     if len(text) > MOST_METADATA_BYTES:
         raise InvalidRequest(
-            f"the metadata is {len(text)} characters long", code="invalid_metadata", fix=f"keep it within {MOST_METADATA_BYTES}"
+            f"the metadata is {len(text)} characters long",
+            code="invalid_metadata",
+            fix=f"keep it within {MOST_METADATA_BYTES}",
         )
     return text
 

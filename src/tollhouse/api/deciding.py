@@ -65,7 +65,9 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
         content_type = PROBLEM_JSON.encode()
         headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     except msgspec.MsgspecError as error:
-        status, content_type = (422, PROBLEM_JSON.encode()) if isinstance(error, msgspec.ValidationError) else (400, PROBLEM_JSON.encode())
+        status, content_type = (
+            (422, PROBLEM_JSON.encode()) if isinstance(error, msgspec.ValidationError) else (400, PROBLEM_JSON.encode())
+        )
         body = problem(status, "invalid_request", str(error), {"fix": "see /docs for the fields of this request"})
     await send(
         {
@@ -122,7 +124,9 @@ def _submit(house: House, request: AdmitRequest, customer: str, header_key: str 
 async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Each item decided in its order; a bad one is answered with its error and spoils only itself."""
     if header_key is not None:
-        raise InvalidRequest("a batch takes no Idempotency-Key", code="invalid_key", fix="give each item a key of its own")
+        raise InvalidRequest(
+            "a batch takes no Idempotency-Key", code="invalid_key", fix="give each item a key of its own"
+        )
     waiting: list[asyncio.Future[Outcome] | bytes] = []
     requests = [_decoded(item) for item in _decode_batch(body).items]
     references = {r.customer for r in requests if isinstance(r, AdmitRequest) and not is_id(r.customer, "cus")}

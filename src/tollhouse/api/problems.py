@@ -7,8 +7,8 @@ import msgspec
 
 from tollhouse.admission.leases import LeaseLost
 from tollhouse.kernel.errors import (
-    Conflict,
     ConfigurationError,
+    Conflict,
     InvalidRequest,
     NotAllowed,
     NotAuthenticated,

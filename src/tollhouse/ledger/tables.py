@@ -1,7 +1,6 @@
 """Accounts, entries, idempotency keys and lots. The cell leads every primary key."""
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
@@ -17,6 +16,7 @@ from sqlalchemy import (
 )
 
 from tollhouse.store import metadata
+from tollhouse.store.tables import on_postgres
 
 account = Table(
     "account",
@@ -32,8 +32,7 @@ account = Table(
     CheckConstraint("length(state) <= 8192", name="state_size"),
 )
 # Half-empty pages let PostgreSQL update a row in place (HOT) instead of touching its index.
-FILLFACTOR = DDL("alter table account set (fillfactor = 40)").execute_if(dialect="postgresql")
-event.listen(account, "after_create", FILLFACTOR)
+event.listen(account, "after_create", on_postgres("alter table account set (fillfactor = 40)"))
 Index(
     "ix_account_next_due",
     account.c.next_due,

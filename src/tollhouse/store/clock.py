@@ -46,7 +46,9 @@ class DatabaseClock:
             self._doubtful.clear()
         self._doubtful.append(offset)
         if self.trusted:
-            log.error("clock.jumped", by_ms=offset - self._offset_ms, fix="check the time service of the database's host")
+            log.error(
+                "clock.jumped", by_ms=offset - self._offset_ms, fix="check the time service of the database's host"
+            )
         self.trusted = False
         if len(self._doubtful) >= AGREEING_MEASUREMENTS:
             self._adopt(offset)

@@ -88,7 +88,9 @@ def status(database_url: str) -> SchemaStatus:
     """Which revision the database has, without changing it."""
     scripts = ScriptDirectory.from_config(_config())
     newest = scripts.get_current_head() or ""
-    current = on_connection(database_url, lambda connection: MigrationContext.configure(connection).get_current_revision())
+    current = on_connection(
+        database_url, lambda connection: MigrationContext.configure(connection).get_current_revision()
+    )
     known = current is None or current in {script.revision for script in scripts.walk_revisions()}
     return SchemaStatus(current, newest, known)
 

@@ -3,7 +3,7 @@
 Times are milliseconds since 1970 in UTC (BigInteger); documents are JSON text; states that are yes or no are times.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import DDL, BigInteger, CheckConstraint, Column, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -32,7 +32,12 @@ inbox = Table(
     Column("error", Text),
     CheckConstraint("status in ('pending', 'done', 'parked')", name="status"),
 )
-Index("ix_inbox_pending", inbox.c.due_at, sqlite_where=text("status = 'pending'"), postgresql_where=text("status = 'pending'"))
+Index(
+    "ix_inbox_pending",
+    inbox.c.due_at,
+    sqlite_where=text("status = 'pending'"),
+    postgresql_where=text("status = 'pending'"),
+)
 Index("ix_inbox_subject", inbox.c.source, inbox.c.subject, inbox.c.status)
 
 outbox = Table(
@@ -65,3 +70,9 @@ test_clock = Table(
     Column("offset_ms", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )
+
+
+def on_postgres(statement: str) -> DDL:
+    """A statement that only PostgreSQL is given; for `event.listen(table, "after_create", …)`."""
+    ddl: DDL = DDL(statement.replace("%", "%%")).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]
+    return ddl

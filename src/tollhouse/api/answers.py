@@ -1,0 +1,46 @@
+"""How handlers answer: JSON with exact decimals, and what they are given."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Dependency
+from litestar.serialization import default_serializer
+
+from tollhouse.house import House
+from tollhouse.kernel.errors import InvalidRequest
+
+TheHouse = Annotated[House, Dependency(skip_validation=True)]
+
+SECRET_KEY_SECURITY: list[dict[str, list[str]]] = [{"secretKey": []}]
+
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=default_serializer).encode
+
+
+class ExactResponse(Response[Any]):
+    """Litestar's response, but decimals are JSON numbers with every digit (the framework writes them as texts)."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Any = default_serializer) -> bytes:
+        if isinstance(content, bytes | str) or "json" not in media_type:
+            return super().render(content, media_type, enc_hook)
+        return _encode(content)
+
+
+def json_answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response[Any]:
+    """A value as JSON."""
+    return ExactResponse(value, media_type="application/json", status_code=status, headers=headers)
+
+
+def answers_with(shape: type, description: str = "As described", status: int = 200) -> dict[int, ResponseSpec]:
+    """What a handler says in the OpenAPI document about its answer."""
+    return {status: ResponseSpec(data_container=shape, description=description, generate_examples=False)}
+
+
+def plain(text: str, field: str) -> str:
+    """A text from a path or query without control characters. Raises InvalidRequest."""
+    if not text.isprintable() or len(text) > 200:
+        raise InvalidRequest(
+            f"{field} is not a plain text of at most 200 characters", fix="send the id as it was answered"
+        )
+    return text

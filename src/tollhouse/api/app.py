@@ -1,0 +1,117 @@
+"""The application: every entrance mounted, every error a problem or a page, every answer with its request id."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler, Message, Scope
+
+import tollhouse
+from tollhouse.api.answers import ExactResponse
+from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.house import House
+from tollhouse.kernel.errors import TollhouseError
+
+API_PATHS = ("/v1/", "/api/", "/billing/", "/webhooks/", "/health", "/openapi")
+MOST_BODY_BYTES = 4 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+ErrorPage = Callable[[AnyRequest, int], Response[Any]]
+
+
+def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_page: ErrorPage | None = None) -> Litestar:
+    """Mount `routes`. `error_page` makes a page of an error's status where a browser asked for one."""
+
+    def ours(request: AnyRequest, error: TollhouseError) -> Response[Any]:
+        status, body, headers = problem_of(error)
+        return _answer(request, status, body, headers, error_page)
+
+    def framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
+        status, code, detail, fields = _understood(error)
+        body = problem(status, code, detail, fields)
+        return _answer(request, status, body, dict(error.headers or {}), error_page)
+
+    def unknown(request: AnyRequest, error: Exception) -> Response[Any]:
+        log.error("request.failed", path=request.url.path, method=request.method, exc_info=error)
+        body = problem(500, "internal_error", "something went wrong here; it has been logged", {"fix": "try again"})
+        return _answer(request, 500, body, {}, error_page)
+
+    return Litestar(
+        list(routes),
+        dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
+        exception_handlers={TollhouseError: ours, HTTPException: framework, Exception: unknown},
+        response_class=ExactResponse,
+        before_send=[_request_id],
+        cors_config=_cors(house),
+        request_max_body_size=MOST_BODY_BYTES,
+        openapi_config=OpenAPIConfig(
+            title=f"{house.catalog.product.name} · Tollhouse",
+            version=tollhouse.__version__,
+            path="/docs",
+            render_plugins=[ScalarRenderPlugin()],
+            components=Components(
+                security_schemes={
+                    "secretKey": SecurityScheme(type="http", scheme="bearer", description="A secret key `th_sk_…`"),
+                    "session": SecurityScheme(type="apiKey", name="th_session", security_scheme_in="cookie"),
+                }
+            ),
+        ),
+        state=State({"house": house}),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _answer(
+    request: AnyRequest, status: int, body: bytes, headers: dict[str, str], error_page: ErrorPage | None
+) -> Response[Any]:
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(API_PATHS)
+    if wants_page and error_page is not None:
+        return error_page(request, status)
+    return Response(body, media_type=PROBLEM_JSON, status_code=status, headers=headers)
+
+
+def _understood(error: HTTPException) -> tuple[int, str, str, dict[str, object]]:
+    """(status, code, detail, fields) of the framework's own refusals; what a client sent is never a 500."""
+    if isinstance(error, ValidationException):
+        problems = [
+            f"{found.get('key', 'body')}: {found.get('message', '')}"
+            for found in error.extra or ()
+            if isinstance(found, dict)
+        ]
+        return 422, "invalid_request", "; ".join(problems) or error.detail, {"fix": "see /docs for the fields"}
+    codes = {
+        400: "invalid_request", 401: "not_authenticated", 403: "not_allowed", 404: "not_found",
+        405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type", 429: "too_many_attempts",
+    }  # fmt: skip
+    return error.status_code, codes.get(error.status_code, "error"), error.detail, {}
+
+
+def _cors(house: House) -> CORSConfig | None:
+    web = house.settings.web
+    if web.cors_mode == "public":
+        return CORSConfig(allow_origins=["*"])
+    if not web.allowed_origins:
+        return None
+    return CORSConfig(allow_origins=list(web.allowed_origins), allow_credentials=True)
+
+
+async def _request_id(message: Message, scope: Scope) -> None:
+    """Every answer has an X-Request-Id (the hot path writes its own)."""
+    if message["type"] == "http.response.start":
+        headers = message["headers"]
+        if not any(name == b"x-request-id" for name, _ in headers):
+            message["headers"] = [*headers, (b"x-request-id", secrets.token_hex(8).encode())]

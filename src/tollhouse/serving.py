@@ -1,0 +1,141 @@
+"""The server's process: an ASGI application that builds its house at start-up, works in the background, and drains."""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from litestar.types import Receive, Send
+
+from tollhouse.bootstrap import build_application, housekeeping, open_house
+from tollhouse.catalog.load import Configuration, load_configuration
+from tollhouse.kernel.errors import TollhouseError
+from tollhouse.settings import Settings
+from tollhouse.store import schema
+from tollhouse.worker import jobs_of
+from tollhouse.worker.jobs import run_jobs
+
+CONFIG_VARIABLE = "TOLLHOUSE_CONFIG"
+GARBAGE_THRESHOLD = 50_000
+
+log = structlog.get_logger(__name__)
+
+
+class Server:
+    """One process's ASGI application. The house is opened at the lifespan's start and drained at its end."""
+
+    def __init__(self, configuration: Configuration, *, with_worker: bool = True) -> None:
+        self._configuration = configuration
+        self._with_worker = with_worker
+        self._application: Any = None
+        self._stack = AsyncExitStack()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+    async def start(self) -> None:
+        """Open the house and begin the background work."""
+        house = await self._stack.enter_async_context(open_house(self._configuration))
+        self._application = build_application(house)
+        jobs = [*housekeeping(house), *(jobs_of(house) if self._with_worker else [])]
+        stopping = asyncio.Event()
+        task = asyncio.create_task(run_jobs(jobs, stopping), name="tollhouse-background")
+
+        async def drain() -> None:
+            stopping.set()
+            await task
+
+        self._stack.push_async_callback(drain)
+        # What was built lives as long as the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+
+    async def stop(self) -> None:
+        """Answer who waits, finish the rounds that run, give everything back."""
+        await self._stack.aclose()
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            await self.stop()
+            message = str(error) if isinstance(error, TollhouseError) else repr(error)
+            await send({"type": "lifespan.startup.failed", "message": message})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_server() -> Server:
+    """For uvicorn's worker processes: the configuration is read again in each."""
+    path = Path(os.environ.get(CONFIG_VARIABLE, "tollhouse.toml"))
+    configuration = load_configuration(path, os.environ, dotenv=path.parent / ".env")
+    configure_logging(configuration.settings)
+    return Server(configuration)
+
+
+def check_schema(settings: Settings) -> None:
+    """Raises ConfigurationError for a database whose schema this version does not know."""
+    schema.require_known(schema.status(settings.database_url.reveal()))
+
+
+def serve(configuration: Configuration, path: Path, *, host: str, port: int, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises ConfigurationError before anything listens."""
+    check_schema(configuration.settings)
+    os.environ[CONFIG_VARIABLE] = str(path)
+    application: Any = "tollhouse.serving:create_server" if workers > 1 else Server(configuration)
+    uvicorn.run(
+        application,
+        factory=workers > 1,
+        workers=workers if workers > 1 else None,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+        backlog=2048,
+        proxy_headers=configuration.settings.web.trust_host,
+        forwarded_allow_ips="*" if configuration.settings.web.trust_host else None,
+        timeout_graceful_shutdown=configuration.settings.server.graceful_seconds,
+    )
+
+
+def configure_logging(settings: Settings) -> None:
+    """Structured lines on stderr, each with its environment."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    environment = settings.environment
+
+    def with_environment(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        event["environment"] = environment
+        return event
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            with_environment,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
