@@ -16,6 +16,8 @@ from tollhouse.ledger.views import Amount, all_meters
 from tollhouse.store import Tx
 
 MOST_ENTRIES = 100
+OWN_NOTES = frozenset({"returned"})
+"""What the books keep in an entry's metadata for themselves: scaled, and by lot."""
 PREFIXES = {"admission": "adm", "hold": "hld"}
 _decode_metadata = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -76,8 +78,13 @@ def _view(catalog: Catalog, customer: str, entry: Entry, kinds: dict[int, str]) 
     about = None if entry.target is None else _id(customer, kinds.get(entry.target, ""), entry.target)
     return EntryView(
         _id(customer, entry.kind, entry.seq), entry.kind, entry.action, rfc3339(entry.at), deltas, remaining,
-        _decode_metadata(entry.metadata) if entry.metadata else {}, about,
+        _metadata(entry), about,
     )  # fmt: skip
+
+
+def _metadata(entry: Entry) -> dict[str, object]:
+    kept = _decode_metadata(entry.metadata) if entry.metadata else {}
+    return {name: value for name, value in kept.items() if name not in OWN_NOTES}
 
 
 def _id(customer: str, kind: str, seq: int) -> str:

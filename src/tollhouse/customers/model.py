@@ -77,6 +77,7 @@ class Project(msgspec.Struct, frozen=True):
     name: str
     created_at: int
     key: str
+    replayed: bool = False
 
 
 class ProjectOwner(msgspec.Struct, frozen=True):

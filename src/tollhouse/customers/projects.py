@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Mapping
 
+import msgspec
+
 from tollhouse.catalog.model import Catalog
 from tollhouse.customers import queries
 from tollhouse.customers.model import Project, ProjectOwner
@@ -10,13 +12,17 @@ from tollhouse.identity.emails import plain_text
 from tollhouse.kernel.errors import InvalidRequest, NotAuthenticated, Refused
 from tollhouse.kernel.ids import new_id
 from tollhouse.ledger.actions import take_in_transaction
+from tollhouse.ledger.book import first_answer, keep_answer, open_book
 from tollhouse.ledger.views import reason_of
 from tollhouse.store import Tx, cell_of
 
 COUNT_METER = "projects"
 CREATE_ACTION = "create_project"
 DEFAULT_NAME = "Default"
+OPERATION = "project"
 PUBLIC_PREFIX = "th_pk_"
+
+_decode_project = msgspec.json.Decoder(Project).decode
 
 
 def counts_projects(catalog: Catalog) -> bool:
@@ -29,18 +35,27 @@ def _one_project(catalog: Catalog) -> dict[str, int]:
     return {COUNT_METER: 10 ** catalog.meters[COUNT_METER].decimals} if counts_projects(catalog) else {}
 
 
-async def create_project(tx: Tx, catalog: Catalog, customer: str, name: str, now: int) -> Project:
-    """One more project, and its debit, in the caller's transaction.
+async def create_project(
+    tx: Tx, catalog: Catalog, customer: str, name: str, now: int, *, key: str | None = None, fingerprint: bytes = b""
+) -> Project:
+    """One more project, and its debit, in the caller's transaction; once per idempotency key.
 
-    Costs what the action `create_project` says, by default one on the meter `projects`. Raises InvalidRequest; Refused
-    with the reason's fields (`meter`, `needed`, `remaining`, `upgrade`) when the plan allows no more.
+    Costs what the action `create_project` says, by default one on the meter `projects`. Raises InvalidRequest, KeyReused;
+    Refused with the reason's fields (`meter`, `needed`, `remaining`, `upgrade`) when the plan allows no more.
     """
     label = plain_text(name, "the project's name")
     if not label:
         raise InvalidRequest("the project has no name", fix="send a name of 1 to 200 characters")
+    book = await open_book(tx, catalog, customer, now)  # locks: two calls with one key come after one another
+    earlier = await first_answer(tx, customer, OPERATION, key, fingerprint) if key is not None else None
+    if earlier is not None:
+        return msgspec.structs.replace(_decode_project(earlier), replayed=True)
     action = catalog.actions.get(CREATE_ACTION)
     await _pay(tx, catalog, customer, action.cost if action is not None else _one_project(catalog), now)
-    return await _add_project(tx, customer, label, now)
+    project = await _add_project(tx, customer, label, now)
+    if key is not None:
+        await keep_answer(tx, book, OPERATION, key, fingerprint, msgspec.json.encode(project).decode())
+    return project
 
 
 async def add_default_project(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:
