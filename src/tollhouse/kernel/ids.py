@@ -69,6 +69,9 @@ def entry_address(identifier: str, prefix: str) -> tuple[str, int] | None:
         return None
     try:
         decode(body[:_BODY_LENGTH])
-        return "cus_" + body[:_BODY_LENGTH], int(body[_BODY_LENGTH:], 16)
+        seq = int(body[_BODY_LENGTH:], 16)
     except ValueError:
         return None
+    customer = "cus_" + body[:_BODY_LENGTH]
+    # Python reads more than we write (signs, underscores, capitals): an entry has one id only.
+    return (customer, seq) if entry_id(prefix, customer, seq) == identifier else None
