@@ -74,4 +74,4 @@ def entry_address(identifier: str, prefix: str) -> tuple[str, int] | None:
         return None
     customer = "cus_" + body[:_BODY_LENGTH]
     # Python reads more than we write (signs, underscores, capitals): an entry has one id only.
-    return (customer, seq) if entry_id(prefix, customer, seq) == identifier else None
+    return (customer, seq) if seq >= 0 and entry_id(prefix, customer, seq) == identifier else None
