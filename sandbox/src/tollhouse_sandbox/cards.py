@@ -64,6 +64,9 @@ AUTHENTICATION_REQUIRED = Decline(
     "Your card was declined. This transaction requires authentication.",
     "authentication_required",
 )
+_UNABLE = "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+NOT_AUTHENTICATED = Decline("payment_intent_authentication_failure", _UNABLE)
+NOT_AUTHENTICATED_SETUP = Decline("setup_intent_authentication_failure", _UNABLE)
 _FUNDS = Decline("card_declined", "Your card has insufficient funds.", "insufficient_funds")
 
 

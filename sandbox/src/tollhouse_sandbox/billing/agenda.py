@@ -26,7 +26,11 @@ def _cancel_at(world: World, key: str, moment: int) -> None:
 
 def _trial_notice(world: World, key: str, moment: int) -> None:
     subscription = world.store.get("subscription", key)
-    if subscription and subscription["status"] == "trialing":
+    if subscription is None or subscription["status"] != "trialing":
+        return
+    # A restart plans the notice again; it is given once for each end.
+    if world.private(key).get("trial_noticed") != subscription["trial_end"]:
+        world.keep_private(key, trial_noticed=subscription["trial_end"])
         world.emit("customer.subscription.trial_will_end", subscription)
 
 

@@ -4,7 +4,7 @@ import msgspec
 
 from tollhouse_sandbox.billing import customers, invoices, payment_methods, payments, setups, subscriptions
 from tollhouse_sandbox.billing.payment_methods import NO_ADDRESS
-from tollhouse_sandbox.cards import Card, Decline
+from tollhouse_sandbox.cards import NOT_AUTHENTICATED_SETUP, Card, Decline
 from tollhouse_sandbox.documents import Doc, snapshot
 from tollhouse_sandbox.world import World
 
@@ -48,10 +48,7 @@ def authenticate(world: World, session: Doc, *, success: bool) -> Outcome:
     intent = world.store.get("payment_intent", known.get("intent", ""))
     if intent:
         return Outcome("declined", payments.refuse_authentication(world, intent, method))
-    message = (
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-    )
-    return Outcome("declined", Decline("setup_intent_authentication_failure", message))
+    return Outcome("declined", NOT_AUTHENTICATED_SETUP)
 
 
 def _attempt(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:

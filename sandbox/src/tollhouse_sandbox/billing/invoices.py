@@ -118,6 +118,7 @@ _DESCRIPTIONS = {"subscription_create": "Subscription creation", "subscription_c
 
 
 def _add_payment(world: World, invoice: Doc, intent: Doc) -> None:
+    world.keep_private(intent["id"], invoice=invoice["id"])
     world.store.put(
         "invoice_payment",
         {

@@ -3,7 +3,7 @@
 from tollhouse_sandbox.cards import BEHAVIOURS, Behaviour, Card, token_card
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.identifiers import new_id
-from tollhouse_sandbox.stripe_api.errors import card_error, no_such
+from tollhouse_sandbox.stripe_api.errors import StripeError, card_error, no_such
 from tollhouse_sandbox.world import World
 
 NO_ADDRESS: Doc = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
@@ -70,15 +70,21 @@ def attach(world: World, method: Doc, customer: Doc) -> Doc:
     """Gives the card to the customer; some cards are declined here already."""
     if method["customer"] == customer["id"]:
         return method
+    check_attachable(world, method)
+    return bind(world, method, customer["id"])
+
+
+def check_attachable(world: World, method: Doc) -> None:
+    """Raises Stripe's error for a card of another customer, and for one that its issuer declines here already."""
     if method["customer"] is not None:
-        raise card_error(
-            "payment_method_unexpected_state",
+        raise StripeError(
+            400,
             "The payment method you provided has already been attached to a customer.",
+            code="payment_method_unexpected_state",
         )
     decline = behaviour_of(world, method).attach_decline
     if decline:
         raise card_error(decline.code, decline.message, decline.decline_code, param="")
-    return bind(world, method, customer["id"])
 
 
 def bind(world: World, method: Doc, customer: str) -> Doc:

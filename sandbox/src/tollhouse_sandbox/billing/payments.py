@@ -1,7 +1,7 @@
 """Payment intents and the charges that they make."""
 
 from tollhouse_sandbox.billing import payment_methods
-from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, Decline
+from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, NOT_AUTHENTICATED, Decline
 from tollhouse_sandbox.documents import Doc, snapshot
 from tollhouse_sandbox.identifiers import new_id, random_text
 from tollhouse_sandbox.shapes import CHARGE, PAYMENT_INTENT
@@ -45,7 +45,13 @@ def create_intent(
 
 
 def confirm(
-    world: World, intent: Doc, method: Doc, *, off_session: bool, authenticated: bool = False
+    world: World,
+    intent: Doc,
+    method: Doc,
+    *,
+    off_session: bool,
+    authenticated: bool = False,
+    return_url: str | None = None,
 ) -> Decline | None:
     """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`."""
     behaviour = payment_methods.behaviour_of(world, method)
@@ -54,7 +60,7 @@ def confirm(
     intent["payment_method"] = method["id"]
     intent["next_action"] = None
     if wants_owner and not authenticated and not off_session:
-        _ask_for_authentication(world, intent)
+        _ask_for_authentication(world, intent, return_url)
         return None
     if wants_owner and not authenticated:
         decline: Decline | None = AUTHENTICATION_REQUIRED
@@ -75,19 +81,15 @@ def confirm(
 
 def refuse_authentication(world: World, intent: Doc, method: Doc) -> Decline:
     """The owner failed to authenticate."""
-    decline = Decline(
-        "payment_intent_authentication_failure",
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
-    )
     intent.update(
         status="requires_payment_method",
         next_action=None,
         payment_method=None,
-        last_payment_error=error_of(decline, method),
+        last_payment_error=error_of(NOT_AUTHENTICATED, method),
     )
     world.store.put("payment_intent", intent)
     world.emit("payment_intent.payment_failed", intent)
-    return decline
+    return NOT_AUTHENTICATED
 
 
 def cancel(world: World, intent: Doc, reason: str | None) -> Doc:
@@ -114,10 +116,10 @@ def error_of(decline: Decline, method: Doc, charge: str | None = None) -> Doc:
     return error
 
 
-def _ask_for_authentication(world: World, intent: Doc) -> None:
+def _ask_for_authentication(world: World, intent: Doc, return_url: str | None) -> None:
     intent["status"] = "requires_action"
     intent["next_action"] = {
-        "redirect_to_url": {"return_url": None, "url": f"{world.base_url}/authenticate/{intent['id']}"},
+        "redirect_to_url": {"return_url": return_url, "url": f"{world.base_url}/authenticate/{intent['id']}"},
         "type": "redirect_to_url",
     }
     world.store.put("payment_intent", intent)

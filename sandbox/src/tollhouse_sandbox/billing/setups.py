@@ -2,7 +2,7 @@
 
 from tollhouse_sandbox.billing import payment_methods
 from tollhouse_sandbox.billing.payments import error_of
-from tollhouse_sandbox.cards import Decline
+from tollhouse_sandbox.cards import NOT_AUTHENTICATED_SETUP, Decline
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.identifiers import new_id, random_text
 from tollhouse_sandbox.world import World
@@ -47,23 +47,18 @@ def create(world: World, *, livemode: bool, customer: str | None, **given: objec
     return intent
 
 
-def confirm(world: World, intent: Doc, method: Doc, *, authenticated: bool = False) -> Decline | None:
+def confirm(
+    world: World, intent: Doc, method: Doc, *, authenticated: bool = False, return_url: str | None = None
+) -> Decline | None:
     """Keeps the card for its customer. Answers the decline, or None: then it succeeded or `requires_action`."""
     behaviour = payment_methods.behaviour_of(world, method)
     intent["payment_method"] = method["id"]
     if behaviour.attach_decline:
-        intent.update(
-            status="requires_payment_method",
-            payment_method=None,
-            last_setup_error=error_of(behaviour.attach_decline, method),
-        )
-        world.store.put("setup_intent", intent)
-        world.emit("setup_intent.setup_failed", intent)
-        return behaviour.attach_decline
+        return _fail(world, intent, method, behaviour.attach_decline)
     if behaviour.authentication != "never" and not authenticated:
         intent["status"] = "requires_action"
         intent["next_action"] = {
-            "redirect_to_url": {"return_url": None, "url": f"{world.base_url}/authenticate/{intent['id']}"},
+            "redirect_to_url": {"return_url": return_url, "url": f"{world.base_url}/authenticate/{intent['id']}"},
             "type": "redirect_to_url",
         }
         world.store.put("setup_intent", intent)
@@ -76,3 +71,20 @@ def confirm(world: World, intent: Doc, method: Doc, *, authenticated: bool = Fal
     world.store.put("setup_intent", intent)
     world.emit("setup_intent.succeeded", intent)
     return None
+
+
+def refuse(world: World, intent: Doc, method: Doc) -> Decline:
+    """The owner failed to authenticate."""
+    return _fail(world, intent, method, NOT_AUTHENTICATED_SETUP)
+
+
+def _fail(world: World, intent: Doc, method: Doc, decline: Decline) -> Decline:
+    intent.update(
+        status="requires_payment_method",
+        payment_method=None,
+        next_action=None,
+        last_setup_error=error_of(decline, method),
+    )
+    world.store.put("setup_intent", intent)
+    world.emit("setup_intent.setup_failed", intent)
+    return decline

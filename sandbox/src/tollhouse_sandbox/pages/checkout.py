@@ -1,5 +1,6 @@
 """The hosted pages that a customer sees: payment, authentication, portal, invoice."""
 
+from tollhouse_sandbox.billing import authentication as banks
 from tollhouse_sandbox.billing import checkout as sessions
 from tollhouse_sandbox.billing import subscriptions
 from tollhouse_sandbox.cards import CardProblem, Decline, typed_card
@@ -43,11 +44,31 @@ def authentication(world: World, request: Request, key: str) -> Response:
     if session is None or session["status"] != "open":
         return _closed(world, session)
     if request.method != "POST":
-        return page(world, "authenticate.html", session=session)
+        amount = (session["amount_total"] or 0, session["currency"])
+        return page(world, "authenticate.html", action=f"/checkout/{key}/authenticate", amount=amount)
     outcome = sessions.authenticate(world, session, success=request.form().get("answer") == "complete")
     known = world.private(session["id"])
     typed = {"email": known.get("email", ""), "number": "", "expiry": "", "name": known.get("name", "")}
     return _follow(world, session, outcome, typed)
+
+
+def intent_authentication(world: World, request: Request, key: str) -> Response:
+    """The bank's page for a payment or a card begun through the API."""
+    intent = banks.waiting(world, key)
+    if intent is None:
+        text = "There is nothing to confirm here, or it has been answered."
+        return page(world, "notice.html", status=404, title="Nothing to confirm", text=text, link=None)
+    if request.method != "POST":
+        amount = (intent.get("amount", 0), intent.get("currency"))
+        return page(world, "authenticate.html", action=f"/authenticate/{key}", amount=amount)
+    return_url = intent["next_action"]["redirect_to_url"]["return_url"]
+    decline = banks.conclude(world, intent, success=request.form().get("answer") == "complete")
+    if return_url:
+        return redirect(return_url)
+    title = "Not confirmed" if decline else "Confirmed"
+    return page(
+        world, "notice.html", title=title, text=decline.message if decline else "You can close this page.", link=None
+    )
 
 
 def _follow(world: World, session: Doc, outcome: sessions.Outcome, typed: dict[str, str]) -> Response:

@@ -17,6 +17,8 @@ def answer(world: World, request: Request) -> Response:
             return checkout.checkout(world, request, key)
         case "GET" | "POST", ["checkout", key, "authenticate"]:
             return checkout.authentication(world, request, key)
+        case "GET" | "POST", ["authenticate", key]:
+            return checkout.intent_authentication(world, request, key)
         case "GET" | "POST", ["portal", secret]:
             return checkout.portal(world, request, secret)
         case "GET", ["invoice", key]:

@@ -95,7 +95,8 @@ def _expand(store: Store, here: Doc, steps: list[str], path: str, owner: str) ->
         return
     for below in value if isinstance(value, list) else [value]:
         if isinstance(below, dict):
-            _expand(store, below, rest, path, below.get("object") or owner)
+            kind_below = below.get("object")
+            _expand(store, below, rest, path, kind_below if isinstance(kind_below, str) else owner)
 
 
 def _cannot(path: str) -> Exception:

@@ -49,14 +49,21 @@ def create(call: Call) -> Doc:
     """A new customer, with a payment method when one is given."""
     given = call.read(_CREATE)
     method = given.pop("payment_method", None)
-    card = payment_methods.resolve(call.world, method, livemode=call.livemode) if method else None
-    _check(given)
     settings = given.pop("invoice_settings", None) or {}
+    _check(given)
+    card = payment_methods.resolve(call.world, method, livemode=call.livemode) if method else None
+    if card:
+        payment_methods.check_attachable(call.world, card)
+    default = settings.get("default_payment_method")
+    if default and default != method:
+        raise no_such("payment_method", default, "invoice_settings[default_payment_method]")
     given["metadata"] = merged_metadata({}, given.get("metadata", {}))
     customer = customers.create(call.world, livemode=call.livemode, **_whole(given))
     if card:
         payment_methods.attach(call.world, card, customer)
-    _set_invoice_settings(call, customer, settings)
+    if default and card:
+        settings["default_payment_method"] = card["id"]
+    customer["invoice_settings"].update(settings)
     return call.world.store.put("customer", customer)
 
 

@@ -82,7 +82,7 @@ def create(call: Call) -> Doc:
         intent.update(payment_method=method["id"], status="requires_confirmation")
         call.world.store.put("payment_intent", intent)
     if given.get("confirm") and method:
-        _confirm(call, intent, method, off_session=given.get("off_session", False))
+        _confirm(call, intent, method, given)
     return intent
 
 
@@ -123,7 +123,7 @@ def confirm(call: Call) -> Doc:
             None,
             "payment_intent_unexpected_state",
         )
-    _confirm(call, intent, method, off_session=given.get("off_session", False))
+    _confirm(call, intent, method, given)
     return intent
 
 
@@ -152,8 +152,9 @@ def _method(call: Call, given: Doc) -> Doc | None:
     return create_from(call, given["payment_method_data"]) if given.get("payment_method_data") else None
 
 
-def _confirm(call: Call, intent: Doc, method: Doc, *, off_session: bool) -> None:
-    decline = payments.confirm(call.world, intent, method, off_session=off_session)
+def _confirm(call: Call, intent: Doc, method: Doc, given: Doc) -> None:
+    off_session, back = given.get("off_session", False), given.get("return_url")
+    decline = payments.confirm(call.world, intent, method, off_session=off_session, return_url=back)
     if decline:
         raise _declined(intent, method, decline)
     customer = intent["customer"]

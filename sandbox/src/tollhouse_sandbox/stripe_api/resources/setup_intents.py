@@ -51,7 +51,7 @@ def create(call: Call) -> Doc:
         call.world, livemode=call.livemode, customer=given.get("customer"), metadata=metadata, **kept
     )
     if given.get("confirm") and method:
-        _confirm(call, intent, method)
+        _confirm(call, intent, method, given.get("return_url"))
     return intent
 
 
@@ -69,7 +69,7 @@ def confirm(call: Call) -> Doc:
     key = given.get("payment_method") or intent["payment_method"]
     if not key:
         raise missing("payment_method")
-    _confirm(call, intent, payment_methods.resolve(call.world, key, livemode=call.livemode))
+    _confirm(call, intent, payment_methods.resolve(call.world, key, livemode=call.livemode), given.get("return_url"))
     return intent
 
 
@@ -100,8 +100,8 @@ def list_(call: Call) -> Doc:
     return page(call, "setup_intent", chosen, asked)
 
 
-def _confirm(call: Call, intent: Doc, method: Doc) -> None:
-    decline = setups.confirm(call.world, intent, method)
+def _confirm(call: Call, intent: Doc, method: Doc, return_url: str | None) -> None:
+    decline = setups.confirm(call.world, intent, method, return_url=return_url)
     if decline:
         raise card_error(decline.code, decline.message, decline.decline_code, setup_intent=snapshot(intent))
 

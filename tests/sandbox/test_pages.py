@@ -1,0 +1,81 @@
+"""The sandbox's pages in a browser: readable by everyone, on every screen, without a script."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import pytest
+import stripe
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+from tests.sandbox.outside import ada, starter_price, subscribing
+from tests.support.chromium import running_chromium
+from tollhouse_sandbox.server import Running
+
+
+async def _faults(page: Page) -> list[str]:
+    found = await Axe().run(page)
+    return [f"{fault['id']}: {node['html']}" for fault in found.response["violations"] for node in fault["nodes"]]
+
+
+async def _fits(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+async def test_every_page_is_accessible_and_fits_the_screen(
+    client: stripe.StripeClient, sandbox: Running, scheme: Literal["light", "dark"], width: int
+) -> None:
+    customer = await asyncio.to_thread(ada, client)
+    price = await asyncio.to_thread(starter_price, client)
+    session = await asyncio.to_thread(subscribing, client, customer.id, price.id)
+    portal = await client.v1.billing_portal.sessions.create_async({"customer": customer.id})
+    async with running_chromium() as browser:
+        context = await browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+        )
+        page = await context.new_page()
+        for address in (session.url, f"{sandbox.url}/checkout/{session.id}/authenticate", portal.url):
+            await page.goto(str(address))
+            assert await _faults(page) == []
+            assert await _fits(page)
+        for path in ("/", "/events", "/deliveries", "/mail", "/objects/customer", "/checkout/none"):
+            await page.goto(sandbox.url + path)
+            assert await _faults(page) == [], path
+            assert await _fits(page), path
+
+
+@pytest.mark.browser
+async def test_a_purchase_without_javascript_after_a_declined_card(
+    client: stripe.StripeClient, sandbox: Running
+) -> None:
+    customer = await asyncio.to_thread(ada, client)
+    price = await asyncio.to_thread(starter_price, client)
+    session = await client.v1.checkout.sessions.create_async(
+        {
+            "mode": "subscription",
+            "customer": customer.id,
+            "line_items": [{"price": price.id, "quantity": 1}],
+            "success_url": f"{sandbox.url}/?paid={{CHECKOUT_SESSION_ID}}",
+        }
+    )
+    async with running_chromium() as browser:
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(str(session.url))
+        await page.get_by_label("Card number").fill("4000 0000 0000 0002")
+        await page.get_by_label("Expiry").fill("12 / 40")
+        await page.get_by_label("CVC").fill("123")
+        await page.get_by_label("Name on card").fill("Ada Lovelace")
+        await page.get_by_role("button", name="Subscribe").click()
+        assert "Your card was declined." in await page.get_by_role("alert").inner_text()
+        assert await page.get_by_label("Name on card").input_value() == "Ada Lovelace"
+        await page.get_by_label("Card number").fill("4242 4242 4242 4242")
+        await page.get_by_label("CVC").fill("123")
+        await page.get_by_role("button", name="Subscribe").click()
+        await page.wait_for_url(f"**/?paid={session.id}")
+    paid = await client.v1.checkout.sessions.retrieve_async(session.id)
+    assert paid.payment_status == "paid"
