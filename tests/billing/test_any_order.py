@@ -173,6 +173,28 @@ async def test_late_doubled_and_shuffled_events_of_a_whole_life_end_the_same(wor
         assert await replay.again.end_state(customer) == expected
 
 
+async def test_a_life_that_is_heard_of_when_it_is_over_ends_the_same(world: World) -> None:
+    stages = await record(world)
+    replay = Replay(world)
+    step_by_step, first_id = await replay.new_life()
+    for stage in stages:
+        replay.at(stage)
+        await replay.receive(first_id, list(stage.events))
+        await replay.again.work()
+    expected = await replay.again.end_state(step_by_step)
+    assert expected["plan"][0] == "free"
+    assert [(lot[0], lot[5] == lot[4]) for lot in expected["lots"]] == [
+        (15_000_000, True)
+    ]  # it ends when it was paid to
+
+    at_once, second_id = await replay.new_life()
+    replay.at(stages[-1])
+    await replay.receive(second_id, [event for stage in stages for event in reversed(stage.events)])
+    await replay.again.work()
+
+    assert await replay.again.end_state(at_once) == expected
+
+
 async def test_events_heard_twice_are_kept_once(world: World) -> None:
     ada = await world.customer()
     await world.buy(ada, "starter")

@@ -67,11 +67,13 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
 
 
 def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _Picture:
-    """One live subscription counts, the oldest. Further ones are told to staff and never added."""
+    """One live subscription counts, the oldest (of one second: the one known first). Others are told, never added."""
     mapped: list[Subscription] = []
     unmapped: list[Subscription] = []
     versions: dict[str, PlanVersion] = {}
-    for subscription in sorted(snapshot.subscriptions, key=lambda found: (found.created_at, found.id)):
+    for subscription in sorted(
+        snapshot.subscriptions, key=lambda found: (found.created_at, found.id not in rows, found.id)
+    ):
         found = prices.item_of(subscription)
         if found is not None:
             row = rows.get(subscription.id)

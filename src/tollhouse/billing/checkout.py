@@ -10,7 +10,7 @@ import msgspec
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
-from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, PLAN_KEY, VERSION_KEY, CheckoutSession
+from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
@@ -105,7 +105,12 @@ async def start_checkout(
     price_id = await _price_id(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     await _refuse_subscribed(till, payer, asking_stripe=True)
-    metadata = {CUSTOMER_KEY: payer.customer, PLAN_KEY: version.plan, VERSION_KEY: str(version.version)}
+    metadata = {
+        CUSTOMER_KEY: payer.customer,
+        PLAN_KEY: version.plan,
+        VERSION_KEY: str(version.version),
+        OPENED_KEY: str(till.store.clock.now_ms()),
+    }
     session = await till.gateway.create_checkout(
         stripe_id, price_id, customer=payer.customer, metadata=metadata,
         success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH,
@@ -125,7 +130,7 @@ async def start_checkout(
 async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: CheckoutSession) -> None:
     """Close every other open page: two could both be paid. Raises Conflict when another browser opened a newer one."""
     pages = await till.gateway.open_checkouts(stripe_id)
-    newest = max((*pages, session), key=lambda page: (page.created_at, page.id))
+    newest = max((*pages, session), key=lambda page: (page.opened_at, page.id))
     closed_late = False
     for page in pages:
         if page.id != newest.id:

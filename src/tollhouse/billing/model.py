@@ -14,6 +14,7 @@ OWING_STATUSES = frozenset({"past_due", "unpaid", "paused"})
 CUSTOMER_KEY = "tollhouse_customer"
 PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
+OPENED_KEY = "tollhouse_opened"
 """Keys of the metadata that we write on Stripe's objects."""
 
 
@@ -137,11 +138,14 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class CheckoutSession(msgspec.Struct, frozen=True):
-    """A Checkout page: `open`, `complete` or `expired`; `url` only while it is open."""
+    """A Checkout page: `open`, `complete` or `expired`; `url` only while it is open.
+
+    `opened_at` is to the millisecond, so that two pages of one second have an order that everybody agrees on.
+    """
 
     id: str
     status: str
-    created_at: int
+    opened_at: int
     expires_at: int
     url: str | None = None
 

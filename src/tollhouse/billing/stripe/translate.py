@@ -110,7 +110,9 @@ def customer(given: wire.Customer) -> model.StripeCustomer:
 
 
 def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
-    return model.CheckoutSession(given.id, given.status or "open", _ms(given.created), _ms(given.expires_at), given.url)
+    written = (given.metadata or {}).get(model.OPENED_KEY, "")
+    opened_at = int(written) if written.isascii() and written.isdigit() and len(written) < 16 else _ms(given.created)
+    return model.CheckoutSession(given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url)
 
 
 def event(payload: bytes | str) -> model.WebhookEvent:

@@ -165,6 +165,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     expires_at: int
     status: str | None = None
     url: str | None = None
+    metadata: dict[str, str] | None = None
 
 
 class PortalSession(msgspec.Struct, frozen=True):
