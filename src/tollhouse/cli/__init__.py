@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tollhouse
-from tollhouse.cli import db, init, plans, serve
+from tollhouse.cli import db, init, keys, plans, serve, staff
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 
@@ -36,7 +36,7 @@ def _root(
     pass
 
 
-for _group in (init, serve, db, plans):
+for _group in (init, serve, db, plans, keys, staff):
     _group.register(app)
 
 

@@ -155,7 +155,7 @@ async def verify_email(
             code="sign_in_to_verify",
             fix="sign in with the password you chose and use the link again, or ask for a new password by e-mail",
         )
-    return await _address_proven(tx, desk, catalog, user, now)
+    return await address_proven(tx, desk, catalog, user, now)
 
 
 async def reset_password(
@@ -172,10 +172,12 @@ async def reset_password(
     async with store.transaction() as tx:
         user = await identity.use_token(tx, desk, "reset", token, now)
         await identity.set_password(tx, user.id, password_hash, now)
-        return await _address_proven(tx, desk, catalog, user, now)
+        return await address_proven(tx, desk, catalog, user, now)
 
 
-async def _address_proven(tx: Tx, desk: IdentityDesk, catalog: Catalog, user: User, now: int) -> Verified:
+async def address_proven(
+    tx: Tx, desk: IdentityDesk, catalog: Catalog, user: User, now: int, *, welcome: bool = True
+) -> Verified:
     """Confirm what waited for the address: memberships, the customer's own mark, grants that are `verified_only`."""
     await tx.execute(queries.CONFIRM_MEMBER, user=user.id, now=now)
     for row in await tx.fetch(queries.READ_MEMBERSHIPS, user=user.id):
@@ -183,7 +185,7 @@ async def _address_proven(tx: Tx, desk: IdentityDesk, catalog: Catalog, user: Us
         if await tx.execute(queries.VERIFY_CUSTOMER, cell=cell_of(customer), id=customer, now=now):
             await ledger.verify_email(tx, catalog, customer, now)
     owned = await customer_of_user(tx, user.id)
-    if user.verified_at is None:
+    if welcome and user.verified_at is None:
         values = {"url": f"{desk.url}/app", "name": user.name, "product": desk.product}
         await outbox.put(tx, MailRequested("welcome", user.email, user.locale, values), customer=owned, now=now)
     return Verified(await identity.read_user(tx, user.id), owned)

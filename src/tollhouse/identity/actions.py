@@ -202,8 +202,8 @@ async def change_password(
     desk.succeeded("sign-in", user.email, visitor)
 
 
-async def set_password(tx: Tx, user: str, password_hash: str, now: int, *, keep_session: str = "") -> None:
-    """Store a hash, end the user's sessions (but one) and make every reset link they were sent worthless."""
+async def set_password(tx: Tx, user: str, password_hash: str | None, now: int, *, keep_session: str = "") -> None:
+    """Store a hash (None: only a link lets the user in), end the user's sessions (but one) and make every reset link they were sent worthless."""
     await tx.execute(queries.SET_PASSWORD, id=user, password_hash=password_hash)
     await revoke_sessions(tx, user, now, but=keep_session)
     await tx.execute(queries.USE_ALL_TOKENS, user=user, purpose="reset", now=now)
@@ -284,6 +284,11 @@ def _link_expired() -> InvalidRequest:
 
 
 # --- staff
+
+
+async def vouch_for(tx: Tx, user: str, now: int) -> None:
+    """Somebody who is believed says that the user's address is theirs."""
+    await tx.execute(queries.SET_VERIFIED, id=user, now=now)
 
 
 async def set_staff_role(tx: Tx, email: str, role: StaffRole | None, now: int) -> User:
