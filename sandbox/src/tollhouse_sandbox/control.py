@@ -8,13 +8,10 @@ import msgspec
 from tollhouse_sandbox import trigger
 from tollhouse_sandbox.billing import agenda
 from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.errors import StripeError
 from tollhouse_sandbox.faults import Faults
 from tollhouse_sandbox.http import Request, Response, as_json
-from tollhouse_sandbox.stripe_api.errors import StripeError
-from tollhouse_sandbox.world import World
-
-# Kinds that are not Stripe's objects.
-INTERNAL = frozenset(("delivery", "deleted_customer", "event", "idempotency_key", "mail", "private", "setting"))
+from tollhouse_sandbox.world import INTERNAL, World
 
 
 class Problem(Exception):

@@ -38,3 +38,11 @@ def difference(before: Doc, after: Doc) -> Doc:
 def listed(items: list[Doc], url: str, *, has_more: bool = False) -> Doc:
     """Stripe's list object around the given items."""
     return {"object": "list", "data": items, "has_more": has_more, "url": url}
+
+
+def merged_metadata(present: dict[str, str], change: dict[str, str] | None) -> dict[str, str]:
+    """Stripe's merge: named keys are set, empty ones removed, all removed when the whole is cleared."""
+    if change is None:
+        return {}
+    merged = {**present, **change}
+    return {key: value for key, value in merged.items() if value != ""}

@@ -17,8 +17,8 @@ from tollhouse_sandbox.billing import (
 from tollhouse_sandbox.billing import invoices as billing_invoices
 from tollhouse_sandbox.cards import Card, token_card
 from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.errors import no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import no_such
 from tollhouse_sandbox.stripe_api.resources import checkout_sessions
 from tollhouse_sandbox.world import World
 

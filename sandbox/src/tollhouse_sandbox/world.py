@@ -13,6 +13,9 @@ from tollhouse_sandbox.faults import Faults
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.store import Store
 
+# Kinds that are not Stripe's objects.
+INTERNAL = frozenset(("delivery", "deleted_customer", "event", "idempotency_key", "mail", "private", "setting"))
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Which API request causes the events being emitted."""

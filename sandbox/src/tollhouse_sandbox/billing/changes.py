@@ -5,8 +5,7 @@ import msgspec
 from tollhouse_sandbox.billing import invoices, subscriptions
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.billing.periods import next_boundary
-from tollhouse_sandbox.documents import Doc, snapshot
-from tollhouse_sandbox.stripe_api.params import merged_metadata
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.world import World
 
 

@@ -2,8 +2,8 @@
 
 from tollhouse_sandbox.cards import BEHAVIOURS, Behaviour, Card, token_card
 from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.errors import StripeError, card_error, no_such
 from tollhouse_sandbox.identifiers import new_id
-from tollhouse_sandbox.stripe_api.errors import StripeError, card_error, no_such
 from tollhouse_sandbox.world import World
 
 NO_ADDRESS: Doc = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}

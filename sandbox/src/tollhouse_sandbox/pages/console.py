@@ -4,11 +4,10 @@ import msgspec
 
 from tollhouse_sandbox.billing import agenda
 from tollhouse_sandbox.billing.periods import boundary
-from tollhouse_sandbox.control import INTERNAL
 from tollhouse_sandbox.documents import encode
 from tollhouse_sandbox.http import Request, Response, redirect
 from tollhouse_sandbox.pages.render import page
-from tollhouse_sandbox.world import World
+from tollhouse_sandbox.world import INTERNAL, World
 
 _STEPS = {"day": ("day", 1), "month": ("month", 1), "year": ("year", 1)}
 

@@ -8,12 +8,12 @@ import msgspec
 
 from tollhouse_sandbox.config import API_VERSION
 from tollhouse_sandbox.documents import Doc, encode
+from tollhouse_sandbox.errors import StripeError, invalid
 from tollhouse_sandbox.faults import ApiError, takes_api_error
 from tollhouse_sandbox.http import Request, Response
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.stripe_api import forms, routes
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import StripeError, invalid
 from tollhouse_sandbox.stripe_api.expand import expanded
 from tollhouse_sandbox.world import Caller, World
 

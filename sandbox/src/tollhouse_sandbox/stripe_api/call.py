@@ -3,7 +3,7 @@
 import msgspec
 
 from tollhouse_sandbox.documents import Doc
-from tollhouse_sandbox.stripe_api.errors import no_such
+from tollhouse_sandbox.errors import no_such
 from tollhouse_sandbox.stripe_api.params import Spec, read
 from tollhouse_sandbox.world import World
 

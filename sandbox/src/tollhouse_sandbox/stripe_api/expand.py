@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from tollhouse_sandbox.documents import Doc, listed
+from tollhouse_sandbox.errors import invalid
 from tollhouse_sandbox.store import Store
-from tollhouse_sandbox.stripe_api.errors import invalid
 
 _MAX_DEPTH = 4
 

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from tollhouse_sandbox.documents import Doc
-from tollhouse_sandbox.stripe_api.errors import invalid
+from tollhouse_sandbox.errors import invalid
 
 
 def parse(text: str) -> Doc:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from tollhouse_sandbox.documents import Doc, listed
+from tollhouse_sandbox.errors import invalid, no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import invalid, no_such
 
 _BOUNDS: dict[str, Callable[[int, int], bool]] = {
     "gt": int.__gt__,

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from tollhouse_sandbox.documents import Doc
-from tollhouse_sandbox.stripe_api.errors import invalid, missing, unknown_parameters
+from tollhouse_sandbox.errors import invalid, missing, unknown_parameters
 
 _MAX_INTEGER = 2**63 - 1
 
@@ -172,11 +172,3 @@ def _metadata(sent: object, name: str) -> dict[str, str]:
                 name,
             )
     return sent
-
-
-def merged_metadata(present: dict[str, str], change: dict[str, str] | None) -> dict[str, str]:
-    """Stripe's merge: named keys are set, empty ones removed, all removed when the whole is cleared."""
-    if change is None:
-        return {}
-    merged = {**present, **change}
-    return {key: value for key, value in merged.items() if value != ""}

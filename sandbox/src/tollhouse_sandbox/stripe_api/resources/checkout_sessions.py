@@ -2,11 +2,11 @@
 
 from tollhouse_sandbox.billing import checkout
 from tollhouse_sandbox.billing.amounts import line_amount
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import invalid, missing
 from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.shapes import CHECKOUT_SESSION
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import invalid, missing
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -19,7 +19,6 @@ from tollhouse_sandbox.stripe_api.params import (
     Spec,
     fields,
     list_of,
-    merged_metadata,
     one_of,
     required,
 )

@@ -3,9 +3,9 @@
 import re
 
 from tollhouse_sandbox.billing import customers, payment_methods, subscriptions
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import invalid, no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import invalid, no_such
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     ADDRESS,
@@ -18,7 +18,6 @@ from tollhouse_sandbox.stripe_api.params import (
     TEXTS,
     Spec,
     fields,
-    merged_metadata,
     one_of,
     required,
 )

@@ -1,9 +1,9 @@
 """`/v1/invoices`."""
 
 from tollhouse_sandbox.billing import invoices, payment_methods, subscriptions
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import StripeError, card_error, invalid
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import StripeError, card_error, invalid
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -13,7 +13,6 @@ from tollhouse_sandbox.stripe_api.params import (
     PAGE,
     TEXT,
     Spec,
-    merged_metadata,
     one_of,
 )
 

@@ -2,9 +2,9 @@
 
 from tollhouse_sandbox.billing import payment_methods, payments
 from tollhouse_sandbox.cards import Decline
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import StripeError, card_error, invalid, missing
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -17,7 +17,6 @@ from tollhouse_sandbox.stripe_api.params import (
     TEXTS,
     Spec,
     fields,
-    merged_metadata,
     one_of,
     required,
 )

@@ -2,9 +2,9 @@
 
 from tollhouse_sandbox.billing import payment_methods
 from tollhouse_sandbox.cards import CardProblem, token_card, typed_card
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import card_error, invalid, missing, no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import card_error, invalid, missing, no_such
 from tollhouse_sandbox.stripe_api.lists import page
 from tollhouse_sandbox.stripe_api.params import (
     ADDRESS,
@@ -14,7 +14,6 @@ from tollhouse_sandbox.stripe_api.params import (
     TEXT,
     Spec,
     fields,
-    merged_metadata,
     one_of,
     required,
 )

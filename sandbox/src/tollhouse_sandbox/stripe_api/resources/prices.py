@@ -1,10 +1,10 @@
 """`/v1/prices`."""
 
 from tollhouse_sandbox.billing import catalog
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import invalid, missing
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import invalid, missing
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -18,7 +18,6 @@ from tollhouse_sandbox.stripe_api.params import (
     TEXTS,
     Spec,
     fields,
-    merged_metadata,
     one_of,
     required,
 )

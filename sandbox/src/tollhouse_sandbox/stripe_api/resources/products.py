@@ -1,9 +1,9 @@
 """`/v1/products`."""
 
 from tollhouse_sandbox.billing import catalog
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import StripeError, invalid
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import StripeError, invalid
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -16,7 +16,6 @@ from tollhouse_sandbox.stripe_api.params import (
     Spec,
     fields,
     list_of,
-    merged_metadata,
     one_of,
     required,
 )

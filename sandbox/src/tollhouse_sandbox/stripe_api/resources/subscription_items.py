@@ -1,8 +1,8 @@
 """`/v1/subscription_items`: reading; changes go through the subscription."""
 
 from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.errors import no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import no_such
 from tollhouse_sandbox.stripe_api.lists import page
 from tollhouse_sandbox.stripe_api.params import PAGE, TEXT, Spec, required
 

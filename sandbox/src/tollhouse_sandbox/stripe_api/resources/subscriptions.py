@@ -1,9 +1,9 @@
 """`/v1/subscriptions`."""
 
 from tollhouse_sandbox.billing import changes, invoices, payment_methods, subscriptions
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
+from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing, no_such
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import StripeError, card_error, invalid, missing, no_such
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
     ANY,
@@ -18,7 +18,6 @@ from tollhouse_sandbox.stripe_api.params import (
     Spec,
     fields,
     list_of,
-    merged_metadata,
     one_of,
     required,
 )

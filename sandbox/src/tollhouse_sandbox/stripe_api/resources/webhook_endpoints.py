@@ -2,10 +2,10 @@
 
 import re
 
-from tollhouse_sandbox.documents import Doc
+from tollhouse_sandbox.documents import Doc, merged_metadata
+from tollhouse_sandbox.errors import invalid
 from tollhouse_sandbox.identifiers import new_id, random_text
 from tollhouse_sandbox.stripe_api.call import Call
-from tollhouse_sandbox.stripe_api.errors import invalid
 from tollhouse_sandbox.stripe_api.lists import page
 from tollhouse_sandbox.stripe_api.params import (
     BOOLEAN,
@@ -15,7 +15,6 @@ from tollhouse_sandbox.stripe_api.params import (
     TEXT,
     TEXTS,
     Spec,
-    merged_metadata,
     required,
 )
 
