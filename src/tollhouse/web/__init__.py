@@ -8,7 +8,7 @@ from litestar.di import Provide
 
 from tollhouse.house import House
 from tollhouse.pages import Pages
-from tollhouse.web import failures, profile, projects, public, selling, signing, usage
+from tollhouse.web import failures, profile, projects, public, selling, signing, tools, usage
 from tollhouse.web.visiting import AnyRequest, Site
 
 HANDLERS = (
@@ -29,6 +29,11 @@ HANDLERS = (
     usage.live_figures,
     usage.log_page,
     usage.log_file,
+    tools.tools_page,
+    tools.tool_page,
+    tools.launch_form,
+    tools.end_form,
+    tools.frame_page,
     projects.projects_page,
     projects.create_project_form,
     selling.billing_page,

@@ -7,18 +7,18 @@ from tollhouse.identity import actions as identity
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.pages import texts_in
 from tollhouse.web.account import load
-from tollhouse.web.visiting import AnyRequest, Site, Visit, read_form, receive, refusal_status
+from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive, refusal_status
 from tollhouse.web.words import error_words
 
 
 @get("/app/settings")
-async def settings_page(site: Site, request: AnyRequest) -> Response[str]:
+async def settings_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """What the user may change about themselves."""
     return await _page(site, await receive(site, request))
 
 
 @post("/app/settings/profile", status_code=303)
-async def profile_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def profile_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """Set name and language."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -32,7 +32,7 @@ async def profile_form(site: Site, request: AnyRequest) -> Response[str] | Redir
 
 
 @post("/app/settings/password", status_code=303)
-async def password_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def password_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """Set a new password; the other sessions end."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -48,7 +48,7 @@ async def password_form(site: Site, request: AnyRequest) -> Response[str] | Redi
 
 
 @post("/app/settings/sessions", status_code=303)
-async def sessions_form(site: Site, request: AnyRequest) -> Redirect:
+async def sessions_form(site: TheSite, request: AnyRequest) -> Redirect:
     """End one other session, or all of them."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)

@@ -8,18 +8,18 @@ from tollhouse.kernel.errors import InvalidRequest, Refused, TollhouseError
 from tollhouse.ledger.views import Upgrade
 from tollhouse.pages import texts_in
 from tollhouse.web.account import customer_of, load
-from tollhouse.web.visiting import AnyRequest, Site, Visit, read_form, receive, refusal_status
+from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive, refusal_status
 from tollhouse.web.words import error_words
 
 
 @get("/app/projects")
-async def projects_page(site: Site, request: AnyRequest) -> Response[str]:
+async def projects_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """The projects and their public keys."""
     return await _page(site, await receive(site, request))
 
 
 @post("/app/projects", status_code=200)
-async def create_project_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def create_project_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """One more project, or which plan would allow it."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)

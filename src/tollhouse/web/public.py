@@ -7,13 +7,13 @@ from tollhouse.catalog.model import Every
 from tollhouse.pages import load_assets, texts_in
 from tollhouse.web import offers
 from tollhouse.web.views import sample_meter
-from tollhouse.web.visiting import AnyRequest, Site, receive
+from tollhouse.web.visiting import AnyRequest, TheSite, receive
 
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @get("/")
-async def landing(site: Site, request: AnyRequest) -> Response[str]:
+async def landing(site: TheSite, request: AnyRequest) -> Response[str]:
     """What the product does, what that costs, which plans there are."""
     visit = await receive(site, request)
     catalog = site.house.catalog
@@ -39,7 +39,7 @@ async def landing(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @get("/pricing")
-async def pricing(site: Site, request: AnyRequest) -> Response[str]:
+async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     """The plans side by side, by the month or the year."""
     visit = await receive(site, request)
     catalog = site.house.catalog

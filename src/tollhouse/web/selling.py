@@ -21,7 +21,7 @@ from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import State
 from tollhouse.web.account import customer_of, load
 from tollhouse.web.offers import offers
-from tollhouse.web.visiting import AnyRequest, Site, Visit, read_form, receive
+from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive
 
 
 class PaymentState(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class PaymentState(msgspec.Struct, frozen=True):
 
 
 @get("/app/billing")
-async def billing_page(site: Site, request: AnyRequest) -> Response[str]:
+async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """Plan, next payment, invoices; after a Checkout also what became of it."""
     visit = await receive(site, request)
     catalog = site.house.catalog
@@ -52,7 +52,7 @@ async def billing_page(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @get("/app/billing/state")
-async def payment_state(site: Site, request: AnyRequest) -> PaymentState:
+async def payment_state(site: TheSite, request: AnyRequest) -> PaymentState:
     """For the script of the page after a Checkout."""
     visit = await receive(site, request)
     async with site.house.store.reading() as tx:
@@ -62,7 +62,7 @@ async def payment_state(site: Site, request: AnyRequest) -> PaymentState:
 
 
 @post("/app/billing/checkout", status_code=303)
-async def checkout_form(site: Site, request: AnyRequest) -> Redirect:
+async def checkout_form(site: TheSite, request: AnyRequest) -> Redirect:
     """On to Stripe's Checkout page; to the portal where there is a subscription already."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -80,7 +80,7 @@ async def go_to_checkout(site: Site, visit: Visit, user: User, plan: str, every:
 
 
 @post("/app/billing/portal", status_code=303)
-async def portal_form(site: Site, request: AnyRequest) -> Redirect:
+async def portal_form(site: TheSite, request: AnyRequest) -> Redirect:
     """On to Stripe's customer portal."""
     visit = await receive(site, request)
     await read_form(site, request, visit)

@@ -15,6 +15,7 @@ from tollhouse.web.visiting import (
     SESSION_COOKIE,
     AnyRequest,
     Site,
+    TheSite,
     Visit,
     local_path,
     read_form,
@@ -61,7 +62,7 @@ def _enter(site: Site, visit: Visit, session: NewSession, path: str) -> Redirect
 
 
 @get("/signup")
-async def sign_up_page(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def sign_up_page(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """The form to sign up."""
     visit = await receive(site, request)
     if visit.session:
@@ -70,7 +71,7 @@ async def sign_up_page(site: Site, request: AnyRequest) -> Response[str] | Redir
 
 
 @post("/signup", status_code=200)
-async def sign_up_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def sign_up_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """Make user, customer, account and grant at once, and sign in."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -92,7 +93,7 @@ async def sign_up_form(site: Site, request: AnyRequest) -> Response[str] | Redir
 
 
 @get("/login")
-async def sign_in_page(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def sign_in_page(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """The form to sign in."""
     visit = await receive(site, request)
     if visit.session:
@@ -101,7 +102,7 @@ async def sign_in_page(site: Site, request: AnyRequest) -> Response[str] | Redir
 
 
 @post("/login", status_code=200)
-async def sign_in_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def sign_in_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """Open a session."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -117,7 +118,7 @@ async def sign_in_form(site: Site, request: AnyRequest) -> Response[str] | Redir
 
 
 @post("/logout", status_code=303)
-async def sign_out_form(site: Site, request: AnyRequest) -> Redirect:
+async def sign_out_form(site: TheSite, request: AnyRequest) -> Redirect:
     """End the session."""
     visit = await receive(site, request)
     await read_form(site, request, visit)
@@ -128,14 +129,14 @@ async def sign_out_form(site: Site, request: AnyRequest) -> Redirect:
 
 
 @get("/verify")
-async def verify_page(site: Site, request: AnyRequest) -> Response[str]:
+async def verify_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """The link of the e-mail. A button confirms, because mail programs open links before people do."""
     visit = await receive(site, request)
     return _form_page(site, visit, "verify.html", visit.shell.query, done=False)
 
 
 @post("/verify", status_code=200)
-async def verify_form(site: Site, request: AnyRequest) -> Response[str]:
+async def verify_form(site: TheSite, request: AnyRequest) -> Response[str]:
     """The address is proven."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -154,7 +155,7 @@ async def verify_form(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @post("/verify/again", status_code=303)
-async def verify_again(site: Site, request: AnyRequest) -> Redirect:
+async def verify_again(site: TheSite, request: AnyRequest) -> Redirect:
     """Send the link once more."""
     visit = await receive(site, request)
     await read_form(site, request, visit)
@@ -166,14 +167,14 @@ async def verify_again(site: Site, request: AnyRequest) -> Redirect:
 
 
 @get("/reset")
-async def reset_page(site: Site, request: AnyRequest) -> Response[str]:
+async def reset_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """Ask for a link, or, with one, type a new password."""
     visit = await receive(site, request)
     return _form_page(site, visit, "reset.html", visit.shell.query, sent=False)
 
 
 @post("/reset", status_code=200)
-async def reset_form(site: Site, request: AnyRequest) -> Response[str] | Redirect:
+async def reset_form(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """Send the link; or set the new password, which ends every session."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)

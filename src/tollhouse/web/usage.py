@@ -15,7 +15,7 @@ from tollhouse.customers.model import EntryView
 from tollhouse.pages import formats, texts_in
 from tollhouse.web.account import customer_of, load, signed_in
 from tollhouse.web.views import entry_line
-from tollhouse.web.visiting import AnyRequest, Site, receive
+from tollhouse.web.visiting import AnyRequest, Site, TheSite, receive
 
 RECENT = 6
 PAGE = 50
@@ -36,7 +36,7 @@ class LiveFigures(msgspec.Struct, frozen=True):
 
 
 @get("/app")
-async def usage_page(site: Site, request: AnyRequest) -> Response[str]:
+async def usage_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """What is left, what limits, what happened last."""
     visit = await receive(site, request)
     catalog = site.house.catalog
@@ -56,7 +56,7 @@ async def usage_page(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @get("/app/live")
-async def live_figures(site: Site, request: AnyRequest) -> LiveFigures:
+async def live_figures(site: TheSite, request: AnyRequest) -> LiveFigures:
     """The figures of the usage page, for its script."""
     visit = await receive(site, request)
     async with site.house.store.reading() as tx:
@@ -70,7 +70,7 @@ async def live_figures(site: Site, request: AnyRequest) -> LiveFigures:
 
 
 @get("/app/usage")
-async def log_page(site: Site, request: AnyRequest) -> Response[str]:
+async def log_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """The book, newest first, page by page."""
     visit = await receive(site, request)
     catalog = site.house.catalog
@@ -88,7 +88,7 @@ async def log_page(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @get("/app/usage.csv")
-async def log_file(site: Site, request: AnyRequest) -> Stream:
+async def log_file(site: TheSite, request: AnyRequest) -> Stream:
     """The whole book as CSV, read page by page while it is sent."""
     _, user = await signed_in(site, request)
     async with site.house.store.reading() as tx:

@@ -56,7 +56,8 @@ def meter_card(meter: Meter, view: MeterView, texts: Texts) -> MeterCard:
     """The meter's figures with how full it is. A percentage never rounds up to full."""
     percent = filled(view.used, view.total)
     full = view.remaining is not None and view.remaining <= 0
-    level: Level = "full" if full else "high" if percent >= WARN_FROM else "calm"
+    spent = meter.kind in ("credits", "quota")  # to own as many things as one may is nothing to warn about
+    level: Level = "calm" if not spent else "full" if full else "high" if percent >= WARN_FROM else "calm"
     return MeterCard(
         name=meter.name,
         label=meter.label or meter.name,

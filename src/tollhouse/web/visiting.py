@@ -1,11 +1,12 @@
 """One request as the pages see it: who is there, in which language, and whether a form may be believed."""
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
+from litestar.params import Dependency
 
 from tollhouse.house import House
 from tollhouse.identity import Session, Visitor
@@ -54,6 +55,9 @@ class Site(msgspec.Struct, frozen=True):
             key=name, value=value, max_age=seconds, path="/", httponly=True, secure=self.secure, samesite="lax",
             domain=self.house.settings.web.cookie_domain,
         )  # fmt: skip
+
+
+TheSite = Annotated[Site, Dependency(skip_validation=True)]
 
 
 class Visit(msgspec.Struct, frozen=True):
