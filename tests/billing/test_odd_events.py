@@ -68,9 +68,7 @@ async def test_a_product_that_no_plan_maps_to_is_parked_alerted_and_applied_once
     assert errors
     assert all("no plan maps to price_" in error for error in errors)
     alerts = await world.facts("operator.alert")
-    assert [(alert["title"], product in alert["fix"]) for alert in alerts] == [
-        ("A price in Stripe buys no plan", True)
-    ]
+    assert [(alert["title"], product in alert["fix"]) for alert in alerts] == [("A price in Stripe buys no plan", True)]
     async with world.store.reading() as tx:
         invoices = await actions.invoices_of(tx, ada)
     assert [(invoice.status, invoice.paid.amount_minor) for invoice in invoices] == [("paid", 1900)]

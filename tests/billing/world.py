@@ -96,7 +96,10 @@ class World:
         """Open Checkout and type a card; where the browser is sent, or the page when it stays."""
         async with self.store.reading() as tx:
             payer = await actions.payer_of(tx, customer)
-        page = await actions.start_checkout(self.till, payer, plan, interval)
+        return await self.submit(await actions.start_checkout(self.till, payer, plan, interval), card)
+
+    async def submit(self, page: str, card: str) -> str:
+        """Type a card on a Checkout page; where the browser is sent, or the page when it stays."""
         typed = {"email": "ada@example.com", "number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada"}
         return await asyncio.to_thread(_submit, page, typed)
 

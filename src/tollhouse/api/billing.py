@@ -5,15 +5,14 @@ from typing import Annotated
 import msgspec
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Dependency
 
+from tollhouse.api.answers import TheHouse
 from tollhouse.api.sessions import AnyRequest, Caller, caller_of
 from tollhouse.billing.actions import Payer, open_portal, open_till, payer_of, start_checkout
 from tollhouse.customers.actions import resolve
 from tollhouse.house import House
 from tollhouse.identity.emails import normal_email
 
-TheHouse = Annotated[House, Dependency(skip_validation=True)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 

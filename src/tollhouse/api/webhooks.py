@@ -79,7 +79,7 @@ async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Rece
         new = await billing.receive(tx, event, payload, now)
     if new:
         house.bells.inbox.set()
-    log.info("webhook.received", event=event.id, type=event.type, new=new)
+    log.info("webhook.received", id=event.id, type=event.type, new=new)
     return RECEIVED
 
 

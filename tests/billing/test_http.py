@@ -1,0 +1,284 @@
+"""Webhooks, Checkout and the portal as they are called over HTTP, on the whole product as it is served."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from tests.billing.world import PAYS, World
+from tollhouse import presets
+from tollhouse.billing import actions
+from tollhouse.billing.checks import checks
+from tollhouse.billing.stripe import sign
+from tollhouse.bootstrap import build_application, open_house
+from tollhouse.catalog import load_configuration
+from tollhouse.customers.keys import create_secret_key
+from tollhouse.house import House
+from tollhouse.store import schema
+from tollhouse_sandbox.config import Config
+from tollhouse_sandbox.server import running
+
+SESSION_SECRET = secrets.token_urlsafe(48)
+SECRET, OLD_SECRET = "whsec_" + "n" * 32, "whsec_" + "o" * 32
+AURION = Path(presets.__file__).parent / "aurion.toml"
+
+
+@dataclass
+class Served:
+    """The product behind its HTTP entrance."""
+
+    house: House
+    client: httpx.AsyncClient
+    key: str
+
+    @property
+    def now_seconds(self) -> int:
+        return self.house.store.clock.now_ms() // 1000
+
+    async def send(self, payload: bytes, header: str | None, path: str = "/webhooks/stripe") -> Any:
+        headers = {"content-type": "application/json"} | ({"stripe-signature": header} if header else {})
+        return await self.client.post(path, content=payload, headers=headers)
+
+    async def ask(self, path: str, **body: object) -> Any:
+        return await self.client.post(path, json=body, headers={"authorization": f"Bearer {self.key}"})
+
+    async def customer(self, external_id: str) -> str:
+        answer = await self.ask("/v1/customers", email=f"{external_id}@example.com", external_id=external_id)
+        return str(answer.json()["id"])
+
+    async def stored(self) -> int:
+        async with self.house.store.reading() as tx:
+            return len(await actions.list_events(tx, "pending"))
+
+
+@asynccontextmanager
+async def served(database_url: str, **environ: str) -> AsyncIterator[Served]:
+    """AURION, served with this environment."""
+    base = {"DATABASE_URL": database_url, "SESSION_SECRET": SESSION_SECRET, "ENVIRONMENT": "test"}
+    async with open_house(load_configuration(AURION, base | environ)) as house:
+        async with house.store.transaction() as tx:
+            key = (await create_secret_key(tx, "test", house.store.clock.now_ms())).key
+        await house.keys.refresh()
+        transport = httpx.ASGITransport(build_application(house), client=("203.0.113.7", 5000))
+        async with httpx.AsyncClient(transport=transport, base_url=house.settings.url) as client:
+            yield Served(house, client, key)
+
+
+@pytest.fixture
+def upgraded_url(database_url: str) -> str:
+    schema.upgrade(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def product(upgraded_url: str) -> AsyncIterator[Served]:
+    """AURION with the sandbox as Stripe, and two webhook secrets, as while one of them is being changed."""
+    async with running(Config(port=0, smtp_port=None)) as sandbox:
+        environ = {
+            "STRIPE_SECRET_KEY": "sk_test_http", "STRIPE_API_BASE": sandbox.url,
+            "STRIPE_WEBHOOK_SECRET": f"{SECRET},{OLD_SECRET}",
+        }  # fmt: skip
+        async with served(upgraded_url, **environ) as served_product:
+            house = served_product.house
+            assert house.stripe is not None
+            await actions.ensure_prices(house.store, house.stripe, house.catalog)
+            yield served_product
+
+
+def event(identifier: str = "evt_1", customer: str = "cus_stripe") -> bytes:
+    about = {"object": "invoice", "id": "in_1", "customer": customer}
+    document = {"id": identifier, "object": "event", "type": "invoice.paid", "created": 1, "livemode": False}
+    return json.dumps(document | {"data": {"object": about}}).encode()
+
+
+@pytest.mark.row("S9", "A9")
+async def test_a_signed_event_is_stored_once_and_answered(product: Served) -> None:
+    header = sign(event().decode(), SECRET, product.now_seconds)
+    for _ in range(2):
+        answer = await product.send(event(), header)
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert await product.stored() == 1
+
+
+async def test_while_a_secret_is_changed_the_old_one_still_verifies(product: Served) -> None:
+    answer = await product.send(event(), sign(event().decode(), OLD_SECRET, product.now_seconds))
+    assert answer.status_code == 200
+
+
+async def test_further_paths_of_the_settings_receive_too(product: Served) -> None:
+    answer = await product.send(event(), sign(event().decode(), SECRET, product.now_seconds), "/api/stripe-webhook")
+    assert answer.status_code == 200
+    assert await product.stored() == 1
+
+
+@pytest.mark.row("A9")
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (lambda now: sign(event().decode(), "whsec_of_another_endpoint", now), "wrong_secret"),
+        (lambda now: sign(event("evt_2").decode(), SECRET, now), "wrong_secret"),
+        (lambda now: sign(event().decode(), SECRET, now - 301), "too_old"),
+        (lambda now: None, "no_signature"),
+        (lambda now: "t=soon,v1=abc", "malformed"),
+        (lambda now: "v1=" + "0" * 64, "malformed"),
+    ],
+)
+async def test_a_signature_that_proves_nothing_is_refused_and_the_log_says_why(
+    product: Served, header: Any, reason: str
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        answer = await product.send(event(), header(product.now_seconds))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
+    assert reason not in answer.text
+    assert [line["reason"] for line in logs if line["event"] == "webhook.refused"] == [reason]
+    assert await product.stored() == 0
+
+
+@pytest.mark.row("A9")
+async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: Served, upgraded_url: str) -> None:
+    def last_webhook(house: House) -> tuple[str, str, str | None]:
+        found = next(c for c in checks(house.settings, house.webhooks) if c.name == "webhook_signature")
+        return found.status, found.message, found.setting
+
+    good = sign(event().decode(), SECRET, product.now_seconds)
+    await product.send(event(), sign(event().decode(), "whsec_wrong", product.now_seconds))
+    assert last_webhook(product.house) == (
+        "failed", "webhooks come in, and STRIPE_WEBHOOK_SECRET did not sign them", "STRIPE_WEBHOOK_SECRET",
+    )  # fmt: skip
+    product.house.store.clock.test_offset_ms += 1
+    await product.send(event(), good)
+    assert last_webhook(product.house)[0] == "ok"
+
+    async with served(upgraded_url) as bare:
+        answer = await bare.send(event(), good)
+        assert answer.status_code == 400
+        assert last_webhook(bare.house)[1] == "webhooks come in, and STRIPE_WEBHOOK_SECRET is missing"
+
+
+async def test_only_post_is_understood_and_large_bodies_are_refused(product: Served) -> None:
+    answer = await product.client.get("/webhooks/stripe")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    huge = b'{"id": "' + b"x" * 1_100_000 + b'"}'
+    assert (await product.send(huge, sign(huge.decode(), SECRET, product.now_seconds))).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"null", b'{"id": "evt_1"}', b'{"object": "v2.core.event"}', b"\xff\xfe"]
+)
+async def test_a_signed_body_that_is_no_event_is_refused(product: Served, payload: bytes) -> None:
+    header = sign(payload.decode("utf-8", "replace"), SECRET, product.now_seconds)
+    answer = await product.send(payload, header)
+    assert 400 <= answer.status_code < 500
+    assert await product.stored() == 0
+
+
+@pytest.mark.row("S7", "S24")
+async def test_checkout_answers_with_a_page_for_the_products_own_user_id(product: Served) -> None:
+    customer = await product.customer("user_123")
+    answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123", email="pay@example.com")
+
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["url"]
+    house = product.house
+    assert house.stripe is not None
+    world = World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
+    async with house.store.reading() as tx:
+        link = await actions.link_of_customer(tx, customer)
+    assert link is not None
+    assert (await house.stripe.customer(link.id)).metadata == {"tollhouse_customer": customer}
+    assert (await house.stripe.customer(link.id)).email == "pay@example.com"
+
+    sent_to = await world.submit(answer.json()["url"], PAYS)
+    await world.catch_up()
+    usage = await product.client.get(f"/v1/customers/{customer}", headers={"authorization": f"Bearer {product.key}"})
+    assert sent_to.startswith(house.settings.url)
+    assert usage.json()["plan"] == "starter"
+    assert usage.json()["meters"]["credits"]["total"] == 1_000
+
+    again = await product.ask("/billing/checkout", plan="plus", user_id="user_123")
+    assert (again.status_code, again.json()["code"]) == (409, "already_subscribed")
+    assert again.json()["url"].startswith(world.sandbox_url)
+
+
+@pytest.mark.row("S8")
+async def test_the_portal_answers_with_a_page(product: Served) -> None:
+    await product.customer("user_123")
+    answer = await product.ask("/billing/portal", user_id="user_123")
+    assert answer.status_code == 200
+    assert answer.json()["url"].startswith(str(product.house.settings.stripe.api_base))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"plan": "gold", "user_id": "user_123"}, 422, "unknown_plan"),
+        ({"plan": "free", "user_id": "user_123"}, 422, "plan_not_for_sale"),
+        ({"plan": "starter", "user_id": "user_123", "interval": "year"}, 422, "unknown_interval"),
+        ({"plan": "starter", "user_id": "nobody"}, 404, "customer_not_found"),
+        ({"plan": "starter", "user_id": "user_123", "email": "no address"}, 422, "invalid_email"),
+        ({"plan": "starter", "user_id": "user_123", "coupon": "X"}, 422, "invalid_request"),
+        ({"user_id": "user_123"}, 422, "invalid_request"),
+    ],
+)
+async def test_what_cannot_be_bought_is_refused_with_the_reason(
+    product: Served, body: dict[str, str], status: int, code: str
+) -> None:
+    await product.customer("user_123")
+    answer = await product.ask("/billing/checkout", **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_nobody_buys_without_a_key_or_a_session(product: Served) -> None:
+    await product.customer("user_123")
+    for path in ("/billing/checkout", "/billing/portal"):
+        answer = await product.client.post(path, json={"plan": "starter", "user_id": "user_123"})
+        assert answer.status_code in (401, 422)
+        answer = await product.client.post(
+            path, json={"user_id": "user_123"}, headers={"authorization": "Bearer th_sk_x"}
+        )
+        assert answer.status_code in (401, 422)
+
+
+@pytest.mark.row("S23")
+async def test_a_missing_stripe_key_is_named_with_its_fix(upgraded_url: str) -> None:
+    async with served(upgraded_url) as bare:
+        await bare.customer("user_123")
+        answer = await bare.ask("/billing/checkout", plan="starter", user_id="user_123")
+    assert answer.status_code == 503
+    problem = answer.json()
+    assert (problem["code"], problem["setting"]) == ("payments_not_configured", "STRIPE_SECRET_KEY")
+    assert "STRIPE_SECRET_KEY" in problem["fix"]
+
+
+@pytest.mark.row("S23")
+async def test_prices_that_were_never_set_up_are_named_with_the_command(upgraded_url: str) -> None:
+    async with running(Config(port=0, smtp_port=None)) as sandbox:
+        environ = {"STRIPE_SECRET_KEY": "sk_test_http", "STRIPE_API_BASE": sandbox.url, "STRIPE_WEBHOOK_SECRET": SECRET}
+        async with served(upgraded_url, **environ) as product:
+            await product.customer("user_123")
+            answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
+    assert (answer.status_code, answer.json()["fix"]) == (503, "run `tollhouse stripe setup`")
+
+
+async def test_the_sixth_attempt_in_a_quarter_of_an_hour_has_to_wait(product: Served) -> None:
+    await product.customer("user_123")
+    statuses = []
+    for _ in range(6):
+        answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
+        statuses.append(answer.status_code)
+    assert statuses == [200] * 5 + [429]
+    assert 1 <= int(answer.headers["retry-after"]) <= 900
+
+    product.house.store.clock.test_offset_ms += 900_001
+    answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
+    assert answer.status_code == 200
