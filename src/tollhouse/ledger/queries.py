@@ -57,3 +57,33 @@ ACCOUNTS_AFTER = Sql(
     "select cell, customer, scope, version, state from account where (cell, customer) > (:cell, :customer) and scope = ''"
     " order by cell, customer limit :most"
 )
+
+# For `verify.py`: everything of a span of customers, by keyset. A cursor's last column starts below or above all rows.
+ONE_SNAPSHOT = Sql("set transaction isolation level repeatable read")
+COUNT_ACCOUNTS = Sql("select count(*) as accounts from account where scope = ''")
+ACCOUNTS_TO_VERIFY = Sql(
+    "select cell, customer, state, next_due from account"
+    " where (cell, customer) > (:cell, :customer) and scope = '' order by cell, customer limit :most"
+)
+ACCOUNT_TO_VERIFY = Sql(
+    "select cell, customer, state, next_due from account where cell = :cell and customer = :customer and scope = ''"
+)
+ENTRIES_TO_VERIFY = Sql(
+    "select e.cell, e.customer, e.seq, e.kind, e.action, e.at, e.moves, e.remaining, e.used, e.target,"
+    " case when e.target is not null then e.metadata end as metadata, t.kind as target_kind, t.moves as target_moves"
+    " from entry e left join entry t on t.cell = e.cell and t.customer = e.customer and t.seq = e.target"
+    " where (e.cell, e.customer, e.seq) > (:cell, :customer, :seq) and (e.cell, e.customer) <= (:last_cell, :last_customer)"
+    " order by e.cell, e.customer, e.seq limit :most"
+)
+LOTS_TO_VERIFY = Sql(
+    "select cell, customer, id, meter, amount, source, expires_at, since, until, ended_at from lot"
+    " where (cell, customer, id) > (:cell, :customer, :id) and (cell, customer) <= (:last_cell, :last_customer)"
+    " order by cell, customer, id limit :most"
+)
+KEYS_TO_VERIFY = Sql(
+    "select k.cell, k.customer, k.operation, k.key, k.seq, k.answer, e.kind, e.moves"
+    " from idempotency_key k left join entry e on e.cell = k.cell and e.customer = k.customer and e.seq = k.seq"
+    " where (k.cell, k.customer, k.operation, k.key) > (:cell, :customer, :operation, :key)"
+    " and (k.cell, k.customer) <= (:last_cell, :last_customer)"
+    " order by k.cell, k.customer, k.operation, k.key limit :most"
+)
