@@ -1,10 +1,26 @@
 """The pages for staff. `routes(house)` is what the application mounts."""
 
 from litestar import Router
+from litestar.di import Provide
 
+from tollhouse.admin.pages import HANDLERS
+from tollhouse.admin.site import open_office
 from tollhouse.house import House
+from tollhouse.pages import failures
+
+LARGEST_FORM = 64 * 1024
 
 
 def routes(house: House) -> list[Router]:
-    """Every page below `/admin`."""
-    return []
+    """Every page below `/admin`, outside the OpenAPI document."""
+    office = open_office(house)
+    return [
+        Router(
+            path="/",
+            route_handlers=list(HANDLERS),
+            dependencies={"office": Provide(lambda: office, sync_to_thread=False)},
+            exception_handlers=failures.handlers(office),
+            include_in_schema=False,
+            request_max_body_size=LARGEST_FORM,
+        )
+    ]

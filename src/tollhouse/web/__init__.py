@@ -7,9 +7,11 @@ from litestar import Response, Router
 from litestar.di import Provide
 
 from tollhouse.house import House
-from tollhouse.pages import Pages
-from tollhouse.web import failures, profile, projects, public, selling, signing, tools, usage
-from tollhouse.web.visiting import AnyRequest, Site
+from tollhouse.pages import failures
+from tollhouse.pages.visiting import AnyRequest
+from tollhouse.web import profile, projects, public, selling, signing, tools, usage
+from tollhouse.web.account import Unproven, waiting_page
+from tollhouse.web.site import open_site
 
 HANDLERS = (
     public.landing,
@@ -52,13 +54,13 @@ ErrorPage = Callable[[AnyRequest, int], Response[Any]]
 
 def routes(house: House) -> list[Router]:
     """Every page, below `/`, outside the OpenAPI document."""
-    site = Site(house, Pages(house.settings, "tollhouse.web"))
+    site = open_site(house)
     return [
         Router(
             path="/",
             route_handlers=list(HANDLERS),
             dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
-            exception_handlers=failures.handlers(site),
+            exception_handlers={**failures.handlers(site), Unproven: waiting_page(site)},
             include_in_schema=False,
             request_max_body_size=LARGEST_FORM,
         )
@@ -67,7 +69,7 @@ def routes(house: House) -> list[Router]:
 
 def error_page(house: House) -> ErrorPage:
     """The page for errors outside our own routes: an address that leads nowhere, say."""
-    site = Site(house, Pages(house.settings, "tollhouse.web"))
+    site = open_site(house)
 
     def shown(request: AnyRequest, status: int) -> Response[Any]:
         return failures.error_page(site, request, status)

@@ -1,6 +1,9 @@
 """The signed-in customer's account, read once for a page, and the frame that the app's pages stand in."""
 
+from collections.abc import Callable
+
 import msgspec
+from litestar import Response
 
 from tollhouse.catalog.model import PlanVersion
 from tollhouse.customers.actions import customer_of_user
@@ -10,9 +13,11 @@ from tollhouse.ledger.book import plan_of, read_state
 from tollhouse.ledger.model import State
 from tollhouse.ledger.views import upgrade_for
 from tollhouse.pages import texts_in
+from tollhouse.pages.failures import visit_of
+from tollhouse.pages.visiting import AnyRequest, Visit, receive
 from tollhouse.store import Tx
+from tollhouse.web.site import Site
 from tollhouse.web.views import MeterCard, meter_cards
-from tollhouse.web.visiting import AnyRequest, Site, Visit, receive
 
 
 class Unproven(NotAllowed):
@@ -74,3 +79,13 @@ async def load(site: Site, visit: Visit, tx: Tx) -> Account:
         now,
         bool(catalog.tools),
     )
+
+
+def waiting_page(site: Site) -> Callable[[AnyRequest, Unproven], Response[str]]:
+    """What such a user sees on every page of the app."""
+
+    def page(request: AnyRequest, error: Unproven) -> Response[str]:
+        visit = visit_of(site, request)
+        return site.pages.render("waiting.html", visit.shell, {}, status=403, cookies=visit.cookies)
+
+    return page

@@ -6,9 +6,10 @@ from litestar.response import Redirect
 from tollhouse.identity import actions as identity
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.pages import texts_in
+from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive, refusal_status
+from tollhouse.pages.words import error_words
 from tollhouse.web.account import load
-from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive, refusal_status
-from tollhouse.web.words import error_words
+from tollhouse.web.site import Site, TheSite
 
 
 @get("/app/settings")

@@ -7,9 +7,10 @@ from tollhouse.customers.projects import COUNT_METER, create_project, list_proje
 from tollhouse.kernel.errors import InvalidRequest, Refused, TollhouseError
 from tollhouse.ledger.views import Upgrade
 from tollhouse.pages import texts_in
+from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive, refusal_status
+from tollhouse.pages.words import error_words
 from tollhouse.web.account import customer_of, load
-from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive, refusal_status
-from tollhouse.web.words import error_words
+from tollhouse.web.site import Site, TheSite
 
 
 @get("/app/projects")

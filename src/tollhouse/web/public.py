@@ -5,9 +5,10 @@ from litestar.exceptions import NotFoundException
 
 from tollhouse.catalog.model import Every
 from tollhouse.pages import load_assets, texts_in
+from tollhouse.pages.visiting import AnyRequest, receive
 from tollhouse.web import offers
+from tollhouse.web.site import TheSite
 from tollhouse.web.views import sample_meter
-from tollhouse.web.visiting import AnyRequest, TheSite, receive
 
 FOR_EVER = "public, max-age=31536000, immutable"
 

@@ -19,9 +19,10 @@ from tollhouse.identity import User
 from tollhouse.kernel.errors import Conflict
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import State
+from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive
 from tollhouse.web.account import customer_of, load
 from tollhouse.web.offers import offers
-from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive
+from tollhouse.web.site import Site, TheSite
 
 
 class PaymentState(msgspec.Struct, frozen=True):

@@ -11,18 +11,9 @@ from tollhouse.identity import NewSession
 from tollhouse.identity import actions as identity
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.pages import texts_in
-from tollhouse.web.visiting import (
-    SESSION_COOKIE,
-    AnyRequest,
-    Site,
-    TheSite,
-    Visit,
-    local_path,
-    read_form,
-    receive,
-    refusal_status,
-)
-from tollhouse.web.words import error_words
+from tollhouse.pages.visiting import SESSION_COOKIE, AnyRequest, Visit, local_path, read_form, receive, refusal_status
+from tollhouse.pages.words import error_words
+from tollhouse.web.site import Site, TheSite
 
 
 def _form_page(
@@ -89,6 +80,7 @@ async def sign_up_form(site: TheSite, request: AnyRequest) -> Response[str] | Re
         )
     except TollhouseError as error:
         return _form_page(site, visit, "signup.html", fields, error)
+    house.bells.outbox.set()
     return _enter(site, visit, made.session, _destination(fields))
 
 
@@ -151,6 +143,7 @@ async def verify_form(site: TheSite, request: AnyRequest) -> Response[str]:
         return _form_page(site, visit, "verify.html", fields, error, done=False)
     if proven.customer:
         house.admission.forget(proven.customer)
+    house.bells.outbox.set()
     return _form_page(site, visit, "verify.html", {}, done=True)
 
 
@@ -163,6 +156,7 @@ async def verify_again(site: TheSite, request: AnyRequest) -> Redirect:
         await identity.resend_verification(
             tx, site.house.identity, visit.signed_in.user, site.now(), visitor=visit.visitor
         )
+    site.house.bells.outbox.set()
     return Redirect("/app?done=sent", status_code=303)
 
 
@@ -183,6 +177,7 @@ async def reset_form(site: TheSite, request: AnyRequest) -> Response[str] | Redi
         if not fields.get("token"):
             email = fields.get("email", "")
             await identity.request_password_reset(house.store, house.identity, email, site.now(), visitor=visit.visitor)
+            house.bells.outbox.set()
             return _form_page(site, visit, "reset.html", fields, sent=True)
         proven = await reset_password(
             house.store, house.identity, house.catalog, fields["token"], fields.get("password", ""), site.now()

@@ -14,9 +14,10 @@ from tollhouse.kernel.errors import InvalidRequest, NotFound
 from tollhouse.ledger.views import Amount
 from tollhouse.pages import origin_of, texts_in
 from tollhouse.pages.texts import N_, Texts
+from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive
 from tollhouse.web.account import customer_of, load
 from tollhouse.web.offers import costs, tool_offers
-from tollhouse.web.visiting import AnyRequest, Site, TheSite, Visit, read_form, receive
+from tollhouse.web.site import Site, TheSite
 
 LONGEST_KEY = 80
 

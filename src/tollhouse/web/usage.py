@@ -13,9 +13,10 @@ from tollhouse.catalog.model import Catalog
 from tollhouse.customers.book import view_entries
 from tollhouse.customers.model import EntryView
 from tollhouse.pages import formats, texts_in
+from tollhouse.pages.visiting import AnyRequest, receive
 from tollhouse.web.account import customer_of, load, signed_in
+from tollhouse.web.site import Site, TheSite
 from tollhouse.web.views import entry_line
-from tollhouse.web.visiting import AnyRequest, Site, TheSite, receive
 
 RECENT = 6
 PAGE = 50

@@ -10,11 +10,9 @@ from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from tollhouse.kernel.errors import NotAuthenticated, TollhouseError
-from tollhouse.pages import Texts, texts_in
-from tollhouse.pages.texts import N_
-from tollhouse.web.account import Unproven
-from tollhouse.web.visiting import AnyRequest, Site, Visit, bare_visit, refusal_status
-from tollhouse.web.words import error_words
+from tollhouse.pages.texts import N_, Texts, texts_in
+from tollhouse.pages.visiting import AnyRequest, Front, Visit, bare_visit, refusal_status
+from tollhouse.pages.words import error_words
 
 log = structlog.get_logger(__name__)
 
@@ -37,61 +35,55 @@ _TEXTS = {
 }
 
 
-def handlers(site: Site) -> ExceptionHandlersMap:
+def handlers(front: Front) -> ExceptionHandlersMap:
     """What answers when a page's handler raises. `error_page` alone serves whoever has no route at all."""
 
     def on_own(request: AnyRequest, error: TollhouseError) -> Response[Any]:
-        return own_error_page(site, request, error)
+        return own_error_page(front, request, error)
 
     def on_http(request: AnyRequest, error: HTTPException) -> Response[str]:
-        return error_page(site, request, error.status_code)
+        return error_page(front, request, error.status_code)
 
     def on_any(request: AnyRequest, error: Exception) -> Response[str]:
         log.error("page_failed", path=request.url.path, exc_info=error)
-        return error_page(site, request, 500)
+        return error_page(front, request, 500)
 
     return {TollhouseError: on_own, HTTPException: on_http, Exception: on_any}
 
 
-def own_error_page(site: Site, request: AnyRequest, error: TollhouseError) -> Response[Any]:
+def own_error_page(front: Front, request: AnyRequest, error: TollhouseError) -> Response[Any]:
     """A page for one of our own errors; somebody who has to sign in is sent there, and back afterwards."""
     if isinstance(error, NotAuthenticated) and request.method == "GET":
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect("/login?" + urlencode({"next": path}), status_code=303)
-    visit = _visit(site, request)
+    visit = visit_of(front, request)
     texts = texts_in(visit.shell.locale)
-    if isinstance(error, Unproven):
-        return _waiting_page(site, visit)
     status = refusal_status(error)
     if status >= 500:
         log.error("page_refused", path=request.url.path, code=error.code, detail=error.detail, fix=error.fix)
     headers = {"Retry-After": str(error.fields.get("retry_after") or 5)} if status in (429, 503) else {}
     text = error_words(error, texts) if status < 500 or status == 503 else texts(_TEXTS[500])
-    return _page(site, visit, texts, status, text, headers)
+    return _page(front, visit, texts, status, text, headers)
 
 
-def error_page(site: Site, request: AnyRequest, status: int) -> Response[str]:
+def error_page(front: Front, request: AnyRequest, status: int) -> Response[str]:
     """A page for an HTTP status, which asks no database: whatever is broken, this one is still shown."""
-    visit = _visit(site, request)
+    visit = visit_of(front, request)
     texts = texts_in(visit.shell.locale)
-    return _page(site, visit, texts, status, texts(_TEXTS.get(status, _TEXTS[500 if status >= 500 else 404])), {})
+    return _page(front, visit, texts, status, texts(_TEXTS.get(status, _TEXTS[500 if status >= 500 else 404])), {})
 
 
-def _visit(site: Site, request: AnyRequest) -> Visit:
+def visit_of(front: Front, request: AnyRequest) -> Visit:
     """What the handler had understood before it failed; nothing is read again."""
     known = request.state.get("visit")
-    return known if isinstance(known, Visit) else bare_visit(site, request)
+    return known if isinstance(known, Visit) else bare_visit(front, request)
 
 
-def _page(site: Site, visit: Visit, texts: Texts, status: int, text: str, headers: dict[str, str]) -> Response[str]:
+def _page(front: Front, visit: Visit, texts: Texts, status: int, text: str, headers: dict[str, str]) -> Response[str]:
     title = texts(_TITLES.get(status, N_("Something went wrong")))
     home = ("/app", texts(N_("Open the app"))) if visit.session else ("/", texts(N_("To the start page")))
     again = [(visit.shell.path, texts(N_("Try again")))] if status in (429, 500, 503) else []
     values = {"status": status, "title": title, "text": text, "steps": [*again, home]}
-    return site.pages.render(
+    return front.pages.render(
         "error.html", visit.shell, values, status=status, cookies=visit.cookies, extra_headers=headers
     )
-
-
-def _waiting_page(site: Site, visit: Visit) -> Response[str]:
-    return site.pages.render("waiting.html", visit.shell, {}, status=403, cookies=visit.cookies)

@@ -1,15 +1,14 @@
 """One request as the pages see it: who is there, in which language, and whether a form may be believed."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
-from litestar.params import Dependency
 
-from tollhouse.house import House
-from tollhouse.identity import Session, Visitor
+from tollhouse.catalog.model import Product
+from tollhouse.identity import IdentityDesk, Session, Visitor
 from tollhouse.identity import actions as identity
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import (
@@ -24,7 +23,11 @@ from tollhouse.kernel.errors import (
     TooManyAttempts,
     Unavailable,
 )
-from tollhouse.pages import Pages, Person, Shell, choose_locale, new_nonce
+from tollhouse.pages.rendering import Pages, Person, Shell
+from tollhouse.pages.security import new_nonce
+from tollhouse.pages.texts import choose_locale
+from tollhouse.settings import Settings
+from tollhouse.store import Store
 
 SESSION_COOKIE = "th_session"
 VISITOR_COOKIE = "th_visitor"
@@ -34,30 +37,30 @@ THEMES = ("light", "dark")
 AnyRequest = Request[Any, Any, Any]
 
 
-class Site(msgspec.Struct, frozen=True):
-    """What handlers of pages are given."""
+class Front(msgspec.Struct, frozen=True):
+    """What an entrance with pages needs to understand a request; each adds what its handlers need besides."""
 
-    house: House
+    settings: Settings
+    product: Product
+    store: Store
+    identity: IdentityDesk
     pages: Pages
 
     @property
     def secure(self) -> bool:
         """Whether cookies go over HTTPS only."""
-        return self.house.settings.url.startswith("https://")
+        return self.settings.url.startswith("https://")
 
     def now(self) -> int:
         """The database's time, milliseconds."""
-        return self.house.store.clock.now_ms()
+        return self.store.clock.now_ms()
 
     def cookie(self, name: str, value: str, seconds: int) -> Cookie:
         """A cookie that scripts cannot read and other sites do not send."""
         return Cookie(
             key=name, value=value, max_age=seconds, path="/", httponly=True, secure=self.secure, samesite="lax",
-            domain=self.house.settings.web.cookie_domain,
+            domain=self.settings.web.cookie_domain,
         )  # fmt: skip
-
-
-TheSite = Annotated[Site, Dependency(skip_validation=True)]
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -77,49 +80,49 @@ class Visit(msgspec.Struct, frozen=True):
         return self.session
 
 
-async def receive(site: Site, request: AnyRequest) -> Visit:
+async def receive(front: Front, request: AnyRequest) -> Visit:
     """Read the cookies and choose the language. A form gets its token from the session, else from a visitor's cookie."""
-    desk = site.house.identity
+    desk = front.identity
     token = request.cookies.get(SESSION_COOKIE)
-    session = await identity.current_session(site.house.store, desk, token, site.now()) if token else None
+    session = await identity.current_session(front.store, desk, token, front.now()) if token else None
     cookies: list[Cookie] = []
     bound_to = token if session else None
     if bound_to is None:
         bound_to = request.cookies.get(VISITOR_COOKIE, "")
         if not desk.seal.is_visitor(bound_to):
             bound_to = desk.seal.new_visitor()
-            cookies.append(site.cookie(VISITOR_COOKIE, bound_to, DAY // 1000))
-    locale = _locale(site, request, session)
+            cookies.append(front.cookie(VISITOR_COOKIE, bound_to, DAY // 1000))
+    locale = _locale(front, request, session)
     if request.query_params.get("lang") and locale != request.cookies.get(LANGUAGE_COOKIE):
-        cookies.append(site.cookie(LANGUAGE_COOKIE, locale, 365 * DAY // 1000))
-    shell = _shell(site, request, locale, desk.seal.form_token(bound_to), session)
+        cookies.append(front.cookie(LANGUAGE_COOKIE, locale, 365 * DAY // 1000))
+    shell = _shell(front, request, locale, desk.seal.form_token(bound_to), session)
     visit = Visit(shell, _visitor(request), session, token if session else None, tuple(cookies))
     request.state.visit = visit  # for the page of an error
     return visit
 
 
-def bare_visit(site: Site, request: AnyRequest) -> Visit:
+def bare_visit(front: Front, request: AnyRequest) -> Visit:
     """A request when nothing can be read any more: enough to show that something is broken."""
-    return Visit(_shell(site, request, _locale(site, request, None), "", None), _visitor(request), None, None, ())
+    return Visit(_shell(front, request, _locale(front, request, None), "", None), _visitor(request), None, None, ())
 
 
-def _locale(site: Site, request: AnyRequest, session: Session | None) -> str:
+def _locale(front: Front, request: AnyRequest, session: Session | None) -> str:
     wishes = (
         request.query_params.get("lang"),
         session.user.locale if session else None,
         request.cookies.get(LANGUAGE_COOKIE),
     )
     accepted = request.headers.get("accept-language", "")
-    return choose_locale(wishes, accepted, site.house.catalog.product.default_locale)
+    return choose_locale(wishes, accepted, front.product.default_locale)
 
 
-def _shell(site: Site, request: AnyRequest, locale: str, csrf: str, session: Session | None) -> Shell:
+def _shell(front: Front, request: AnyRequest, locale: str, csrf: str, session: Session | None) -> Shell:
     theme = request.cookies.get("theme", "")
     user = session.user if session else None
     return Shell(
-        product=site.house.catalog.product,
-        environment=site.house.settings.environment,
-        production=site.house.settings.production,
+        product=front.product,
+        environment=front.settings.environment,
+        production=front.settings.production,
         locale=locale,
         path=request.url.path,
         nonce=new_nonce(),
@@ -134,14 +137,14 @@ def _visitor(request: AnyRequest) -> Visitor:
     return Visitor(request.client.host if request.client else "", request.headers.get("user-agent", ""))
 
 
-async def read_form(site: Site, request: AnyRequest, visit: Visit) -> dict[str, str]:
+async def read_form(front: Front, request: AnyRequest, visit: Visit) -> dict[str, str]:
     """The form's fields. Raises NotAllowed `form_expired` when it was not made by a page of ours for this visitor."""
     origin = request.headers.get("origin")
     if origin not in (None, "null") and urlsplit(origin or "").netloc != request.headers.get("host"):
         raise NotAllowed("this form was sent from another site", code="form_expired", fix="open the page here")
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     visitor = request.cookies.get(VISITOR_COOKIE)
-    site.house.identity.seal.check_form(fields.get("csrf", ""), session=visit.token, visitor=visitor)
+    front.identity.seal.check_form(fields.get("csrf", ""), session=visit.token, visitor=visitor)
     return fields
 
 

@@ -1,0 +1,149 @@
+"""The first pages for staff: customers, one customer's book, parked events, refusals."""
+
+import json
+
+import msgspec
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from tollhouse.admin.site import TheOffice, receive_staff
+from tollhouse.admission.refusals import refusals_of
+from tollhouse.admission.reports import newest_refusals, refusals_by_reason
+from tollhouse.admission.tools import recent
+from tollhouse.billing.actions import invoices_of, link_of_customer, list_events, read_event, replay, subscription_of
+from tollhouse.customers.actions import read_customer, resolve
+from tollhouse.customers.book import view_customer, view_entries
+from tollhouse.customers.projects import list_projects
+from tollhouse.customers.searching import count_customers, search_customers
+from tollhouse.kernel.clock import DAY, parse_rfc3339
+from tollhouse.ledger.views import MeterView
+from tollhouse.pages.visiting import AnyRequest, read_form
+
+PAGE = 50
+STATUSES = ("parked", "pending", "done")
+
+
+class MeterLine(msgspec.Struct, frozen=True):
+    """A meter of a customer with its label."""
+
+    label: str
+    view: MeterView
+
+
+@get("/admin")
+async def customers_page(office: TheOffice, request: AnyRequest) -> Response[str]:
+    """Every customer, the newest first; searched by address, name or id."""
+    visit = await receive_staff(office, request)
+    catalog = office.house.catalog
+    text = visit.shell.query.get("search", "")
+    async with office.house.store.reading() as tx:
+        found = await search_customers(
+            tx, catalog, text, office.now(), before=_cursor(visit.shell.query.get("before", "")), most=PAGE + 1
+        )
+        total = await count_customers(tx)
+    last = found[PAGE - 1].customer if len(found) > PAGE else None
+    balance = next((m for m in catalog.meters.values() if m.kind in ("credits", "quota")), None)
+    values = {
+        "found": found[:PAGE],
+        "total": total,
+        "search": text,
+        "balance": balance,
+        "next": f"{last.created_at}.{last.id}" if last else "",
+    }
+    return office.pages.render("customers.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/admin/customers/{reference:str}")
+async def customer_page(office: TheOffice, request: AnyRequest, reference: str) -> Response[str]:
+    """One customer: meters, subscription, projects, tools, refusals, and the book."""
+    visit = await receive_staff(office, request)
+    catalog, now = office.house.catalog, office.now()
+    after = visit.shell.query.get("after") or None
+    async with office.house.store.reading() as tx:
+        customer = await resolve(tx, reference)
+        view = await view_customer(tx, catalog, customer, now)
+        page = await view_entries(tx, catalog, customer, after=after, limit=PAGE)
+        values: dict[str, object] = {
+            "customer": await read_customer(tx, customer),
+            "view": view,
+            "plan": catalog.plans.get(view.plan),
+            "meters": [
+                MeterLine(meter.label or name, view.meters[name])
+                for name, meter in catalog.meters.items()
+                if name in view.meters
+            ],
+            "subscription": await subscription_of(tx, customer),
+            "stripe": await link_of_customer(tx, customer),
+            "invoices": await invoices_of(tx, customer, most=10),
+            "projects": await list_projects(tx, customer),
+            "sessions": await recent(tx, customer, most=10),
+            "refusals": await refusals_of(tx, customer, now - 7 * DAY, 10),
+            "entries": [(entry, parse_rfc3339(entry.at)) for entry in page.entries],
+            "next": page.next,
+            "labels": {name: meter.label or name for name, meter in catalog.meters.items()},
+        }
+    return office.pages.render("customer.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/admin/webhooks")
+async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
+    """Stripe's events by status: what is parked waits for somebody here."""
+    visit = await receive_staff(office, request)
+    status = visit.shell.query.get("status", "")
+    status = status if status in STATUSES else "parked"
+    before = visit.shell.query.get("before", "")
+    async with office.house.store.reading() as tx:
+        events = await list_events(tx, status, int(before) if before.isdigit() and len(before) < 16 else None, PAGE + 1)
+    values = {
+        "events": events[:PAGE],
+        "next": str(events[PAGE - 1].received_at) if len(events) > PAGE else "",
+        "status": status,
+        "done": visit.shell.query.get("done", ""),
+    }
+    return office.pages.render("events.html", visit.shell, values, cookies=visit.cookies)
+
+
+@get("/admin/webhooks/{event:str}")
+async def event_page(office: TheOffice, request: AnyRequest, event: str) -> Response[str]:
+    """One event with its error and what it said."""
+    visit = await receive_staff(office, request)
+    async with office.house.store.reading() as tx:
+        found = await read_event(tx, event)
+    values = {"event": found, "payload": _readable(found.payload)}
+    return office.pages.render("event.html", visit.shell, values, cookies=visit.cookies)
+
+
+@post("/admin/webhooks/{event:str}/replay", status_code=303)
+async def replay_form(office: TheOffice, request: AnyRequest, event: str) -> Redirect:
+    """Handle the event again."""
+    visit = await receive_staff(office, request)
+    await read_form(office, request, visit)
+    async with office.house.store.transaction() as tx:
+        await replay(tx, event, office.now())
+    office.house.bells.inbox.set()
+    return Redirect("/admin/webhooks?done=replayed", status_code=303)
+
+
+@get("/admin/refusals")
+async def refusals_page(office: TheOffice, request: AnyRequest) -> Response[str]:
+    """What was refused in the last day, by reason and by minute."""
+    visit = await receive_staff(office, request)
+    since = office.now() - DAY
+    async with office.house.store.reading() as tx:
+        values = {"reasons": await refusals_by_reason(tx, since), "lines": await newest_refusals(tx, since)}
+    return office.pages.render("refusals.html", visit.shell, values, cookies=visit.cookies)
+
+
+def _cursor(text: str) -> tuple[int, str] | None:
+    at, _, identifier = text.partition(".")
+    return (int(at), identifier) if at.isdigit() and len(at) < 16 and identifier.startswith("cus_") else None
+
+
+def _readable(payload: str) -> str:
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except ValueError:
+        return payload
+
+
+HANDLERS = (customers_page, customer_page, events_page, event_page, replay_form, refusals_page)
