@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -68,7 +68,7 @@ async def served(database_url: str, **environ: str) -> AsyncIterator[Served]:
         async with house.store.transaction() as tx:
             key = (await create_secret_key(tx, "test", house.store.clock.now_ms())).key
         await house.keys.refresh()
-        transport = httpx.ASGITransport(build_application(house), client=("203.0.113.7", 5000))
+        transport = httpx.ASGITransport(cast(Any, build_application(house)), client=("203.0.113.7", 5000))
         async with httpx.AsyncClient(transport=transport, base_url=house.settings.url) as client:
             yield Served(house, client, key)
 
@@ -121,26 +121,23 @@ async def test_further_paths_of_the_settings_receive_too(product: Served) -> Non
 
 
 @pytest.mark.row("A9")
-@pytest.mark.parametrize(
-    ("header", "reason"),
-    [
-        (lambda now: sign(event().decode(), "whsec_of_another_endpoint", now), "wrong_secret"),
-        (lambda now: sign(event("evt_2").decode(), SECRET, now), "wrong_secret"),
-        (lambda now: sign(event().decode(), SECRET, now - 301), "too_old"),
-        (lambda now: None, "no_signature"),
-        (lambda now: "t=soon,v1=abc", "malformed"),
-        (lambda now: "v1=" + "0" * 64, "malformed"),
-    ],
-)
-async def test_a_signature_that_proves_nothing_is_refused_and_the_log_says_why(
-    product: Served, header: Any, reason: str
-) -> None:
-    with structlog.testing.capture_logs() as logs:
-        answer = await product.send(event(), header(product.now_seconds))
+async def test_a_signature_that_proves_nothing_is_refused_and_the_log_says_why(product: Served) -> None:
+    now = product.now_seconds
+    headers = [
+        (sign(event().decode(), "whsec_of_another_endpoint", now), "wrong_secret"),
+        (sign(event("evt_2").decode(), SECRET, now), "wrong_secret"),
+        (sign(event().decode(), SECRET, now - 302), "too_old"),
+        (None, "no_signature"),
+        ("t=soon,v1=abc", "malformed"),
+        ("v1=" + "0" * 64, "malformed"),
+    ]
+    for header, reason in headers:
+        with structlog.testing.capture_logs() as logs:
+            answer = await product.send(event(), header)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
-    assert reason not in answer.text
-    assert [line["reason"] for line in logs if line["event"] == "webhook.refused"] == [reason]
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
+        assert reason not in answer.text
+        assert [line["reason"] for line in logs if line["event"] == "webhook.refused"] == [reason]
     assert await product.stored() == 0
 
 
@@ -167,18 +164,16 @@ async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: 
 
 async def test_only_post_is_understood_and_large_bodies_are_refused(product: Served) -> None:
     answer = await product.client.get("/webhooks/stripe")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
     huge = b'{"id": "' + b"x" * 1_100_000 + b'"}'
     assert (await product.send(huge, sign(huge.decode(), SECRET, product.now_seconds))).status_code == 413
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"[]", b"null", b'{"id": "evt_1"}', b'{"object": "v2.core.event"}', b"\xff\xfe"]
-)
-async def test_a_signed_body_that_is_no_event_is_refused(product: Served, payload: bytes) -> None:
-    header = sign(payload.decode("utf-8", "replace"), SECRET, product.now_seconds)
-    answer = await product.send(payload, header)
-    assert 400 <= answer.status_code < 500
+async def test_a_signed_body_that_is_no_event_is_refused(product: Served) -> None:
+    for payload in (b"", b"[]", b"null", b'{"id": "evt_1"}', b'{"object": "v2.core.event"}', b"\xff\xfe"):
+        header = sign(payload.decode("utf-8", "replace"), SECRET, product.now_seconds)
+        answer = await product.send(payload, header)
+        assert 400 <= answer.status_code < 500
     assert await product.stored() == 0
 
 
@@ -218,9 +213,9 @@ async def test_the_portal_answers_with_a_page(product: Served) -> None:
     assert answer.json()["url"].startswith(str(product.house.settings.stripe.api_base))
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code"),
-    [
+async def test_what_cannot_be_bought_is_refused_with_the_reason(product: Served) -> None:
+    await product.customer("user_123")
+    refused: list[tuple[dict[str, str], int, str]] = [
         ({"plan": "gold", "user_id": "user_123"}, 422, "unknown_plan"),
         ({"plan": "free", "user_id": "user_123"}, 422, "plan_not_for_sale"),
         ({"plan": "starter", "user_id": "user_123", "interval": "year"}, 422, "unknown_interval"),
@@ -228,14 +223,10 @@ async def test_the_portal_answers_with_a_page(product: Served) -> None:
         ({"plan": "starter", "user_id": "user_123", "email": "no address"}, 422, "invalid_email"),
         ({"plan": "starter", "user_id": "user_123", "coupon": "X"}, 422, "invalid_request"),
         ({"user_id": "user_123"}, 422, "invalid_request"),
-    ],
-)
-async def test_what_cannot_be_bought_is_refused_with_the_reason(
-    product: Served, body: dict[str, str], status: int, code: str
-) -> None:
-    await product.customer("user_123")
-    answer = await product.ask("/billing/checkout", **body)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    ]
+    for body, status, code in refused:
+        answer = await product.ask("/billing/checkout", **body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_nobody_buys_without_a_key_or_a_session(product: Served) -> None:
