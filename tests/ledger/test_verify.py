@@ -9,6 +9,8 @@ import pytest
 
 from tests.ledger.lives import ADA, BEN, Town
 from tests.ledger.world import CATALOG, CUSTOMER, DAY, STARTER, Account, at
+from tollhouse.admission.model import HoldTerms
+from tollhouse.admission.verify import check_slots
 from tollhouse.kernel.errors import NotFound
 from tollhouse.ledger import verify
 from tollhouse.ledger.recount import compare, recompute
@@ -209,3 +211,19 @@ def test_the_pure_recount_agrees_with_a_life_of_its_own() -> None:
     assert recount.findings == []
     assert compare(recount, ada.state, ada.facts, ada.state.next_due) == []
     assert CATALOG.version(ada.state.plan, ada.state.plan_version) is STARTER
+
+
+async def test_slots_are_those_of_open_sessions_and_holds(town: Town) -> None:
+    await town.ask(BEN, "h-2", {"sessions": 1}, "hold", HoldTerms(60_000))
+    checks = [check_slots]
+    assert told(await verify_all(town.store, town.catalog, checks=checks)) == []
+
+    async with town.store.transaction() as tx:
+        await tx.execute(
+            Sql("update lease set ended_at = 1 where customer = :customer and ended_at is null"), customer=BEN
+        )
+
+    report = await verify_all(town.store, town.catalog, checks=checks)
+    assert [(finding.customer, finding.meter, finding.expected, finding.found) for finding in report.findings] == [
+        (BEN, "concurrent", 0, 1)
+    ]

@@ -136,3 +136,13 @@ REFUSALS_SINCE = Sql(
     "select minute, action, reason, refused from refusal"
     " where cell = :cell and customer = :customer and minute >= :since order by minute desc limit :most"
 )
+
+OPEN_LEASES_OF_SPAN = Sql(
+    "select cell, customer, slots from lease where ended_at is null"
+    " and (cell, customer) >= (:cell, :customer) and (cell, customer) <= (:last_cell, :last_customer)"
+)
+OPEN_HOLDS_OF_SPAN = Sql(
+    "select h.cell, h.customer, e.moves from hold h"
+    " join entry e on e.cell = h.cell and e.customer = h.customer and e.seq = h.seq where h.status = 'open'"
+    " and (h.cell, h.customer) >= (:cell, :customer) and (h.cell, h.customer) <= (:last_cell, :last_customer)"
+)

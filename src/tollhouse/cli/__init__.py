@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tollhouse
-from tollhouse.cli import db, init, keys, plans, serve, staff
+from tollhouse.cli import db, demo, init, keys, plans, serve, staff, verify
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 
@@ -36,7 +36,7 @@ def _root(
     pass
 
 
-for _group in (init, serve, db, plans, keys, staff):
+for _group in (init, demo, serve, db, plans, keys, staff, verify):
     _group.register(app)
 
 

@@ -3,7 +3,7 @@
 Customers are read in pages, each page in one snapshot, so that a running `serve` neither disturbs nor is disturbed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -31,7 +31,8 @@ _KINDS = {"admit": ("admission",), "hold": ("hold",), "grant": ("grant",), "refu
 At = tuple[int, str]
 """(cell, customer)."""
 
-Accounts = Mapping[At, State]
+Accounts = dict[At, State]
+"""States of a page, in the database's order."""
 PageCheck = Callable[[Tx, Catalog, Accounts], Awaitable[list[Discrepancy]]]
 """A higher room's look at the same customers in the same snapshot."""
 
