@@ -16,6 +16,7 @@ from tests.catalog.files import write
 from tests.customers.world import CATALOG, SECRET, STARTER, World
 from tollhouse.admission.desk import Admission
 from tollhouse.api.customers import customer_routes
+from tollhouse.api.deciding import hot_routes
 from tollhouse.api.problems import PROBLEM_JSON, problem_of
 from tollhouse.api.sessions import caller_of
 from tollhouse.billing.checks import WebhookLog
@@ -79,7 +80,7 @@ async def client(world: World, house: House) -> AsyncIterator[Client]:
         made = await keys.create_secret_key(tx, "server", world.now)
     await house.keys.refresh()
     app = Litestar(
-        [customer_routes(house), mine, change_mine],
+        [customer_routes(house), *hot_routes(house), mine, change_mine],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         exception_handlers={TollhouseError: as_problem},
     )
@@ -117,6 +118,13 @@ async def test_a_customer_is_read_by_each_of_its_names(client: Client) -> None:
     for reference in (customer["id"], "42"):
         answer = await client.get(f"/v1/customers/{reference}")
         assert (answer.status_code, answer.json()) == (200, customer)
+
+
+async def test_an_id_with_a_slash_is_found_by_query(client: Client) -> None:
+    customer = await create(client, external_id="team/42?#")
+    answer = await client.get("/v1/customers", params={"external_id": "team/42?#"})
+    assert (answer.status_code, answer.json()) == (200, customer)
+    assert (await client.get("/v1/customers", params={"external_id": "team/43"})).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["", "/projects", "/entries"])
@@ -252,6 +260,27 @@ async def test_the_book_is_read_in_pages_newest_first(client: Client) -> None:
     assert entries[0]["metadata"] == {"reason": "gift 4"}
     assert len({entry["id"] for entry in entries}) == 8
     assert {entry["id"][:4] for entry in entries} == {"ent_", "adm_"}
+
+
+@pytest.mark.row("S11")
+async def test_a_session_counts_once_however_often_its_start_is_reported(client: Client) -> None:
+    customer = await create(client)
+    start = {
+        "customer": "42",
+        "action": "realtime_session",
+        "key": "session-81",
+        "metadata": {"project": "prj_7", "user": "usr_9"},
+    }
+    answers = [(await client.post("/v1/admit", json=start)).json() for _ in range(3)]
+
+    assert [answer["replayed"] for answer in answers] == [False, True, True]
+    assert len({answer["id"] for answer in answers}) == 1
+    entries = (await client.get(f"/v1/customers/{customer['id']}/entries")).json()["entries"]
+    assert [entry["action"] for entry in entries].count("realtime_session") == 1
+    assert entries[0]["id"] == answers[0]["id"]
+    assert entries[0]["metadata"] == start["metadata"]
+    assert entries[0]["deltas"] == {"credits": -1, "requests": -1}
+    assert entries[0]["remaining"] == {"credits": 99}
 
 
 @pytest.mark.parametrize("query", ["after=x", "after=ent_", "limit=0", "limit=101", "after=%00", "limit=many"])

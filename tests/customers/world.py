@@ -9,10 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-import tollhouse.customers.tables
-import tollhouse.identity.tables
-import tollhouse.ledger.tables  # noqa: F401 (the three add their tables to the metadata)
-from tollhouse.catalog.model import Catalog, Grant, Meter, PlanVersion, Price, Product
+from tollhouse.catalog.model import Action, Catalog, Grant, Meter, PlanVersion, Price, Product
 from tollhouse.customers import actions
 from tollhouse.customers.model import NewCustomer, SignedUp, SignUp
 from tollhouse.identity.desk import IdentityDesk, open_desk
@@ -20,9 +17,9 @@ from tollhouse.identity.model import Visitor
 from tollhouse.identity.passwords import Passwords
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import State
-from tollhouse.store import Sql, metadata, open_store
+from tollhouse.store import Sql, open_store
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import on_connection
+from tollhouse.store.schema import upgrade
 
 SECRET = "a-secret-for-tests-of-more-than-32-bytes"
 URL = "http://127.0.0.1:8787"
@@ -45,12 +42,19 @@ STARTER = PlanVersion(
     "starter", 1, "Starter", 1, limits={"requests": 120, "projects": 3}, grants=(Grant("credits", 1_000_000),),
     prices=(Price(900, "usd", "month", "tollhouse_starter_month_usd"),),
 )  # fmt: skip
-CATALOG = Catalog(Product("AURION", default_locale="fr"), METERS, {}, {}, {"free": FREE, "starter": STARTER}, "free")
+CATALOG = Catalog(
+    Product("AURION", default_locale="fr"),
+    METERS,
+    {"realtime_session": Action("realtime_session", {"credits": 1_000, "requests": 1})},
+    {},
+    {"free": FREE, "starter": STARTER},
+    "free",
+)
 
 
 def make_schema(database_url: str) -> None:
-    """The tables of every room imported so far."""
-    on_connection(database_url, metadata.create_all)
+    """The schema as `tollhouse db upgrade` makes it."""
+    upgrade(database_url)
 
 
 def quick_desk() -> IdentityDesk:

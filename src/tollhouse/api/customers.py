@@ -8,7 +8,7 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from tollhouse.admission.pricing import scaled
-from tollhouse.api.answers import SECRET_KEY_SECURITY, ExactResponse, TheHouse, json_answer
+from tollhouse.api.answers import SECRET_KEY_SECURITY, ExactResponse, TheHouse, answers_with, json_answer
 from tollhouse.api.asks import fingerprint, one_key
 from tollhouse.api.sessions import server_only
 from tollhouse.customers.actions import create_or_get, resolve
@@ -92,7 +92,12 @@ class GrantView(msgspec.Struct, frozen=True):
     replayed: bool
 
 
-@post("/", status_code=200, summary="Create or get a customer")
+@post(
+    "/",
+    status_code=200,
+    responses=answers_with(CustomerView, "The customer is new", 201),
+    summary="Create or get a customer",
+)
 async def create_customer(house: TheHouse, data: JSONBody[CustomerRequest]) -> Response[CustomerView]:
     """Plan and sign-up grant come in the same transaction, once. 201 when it is new, 200 when it was there."""
     new = NewCustomer(data.email, data.external_id, data.name or "", data.city or "", data.locale or "")
@@ -103,9 +108,19 @@ async def create_customer(house: TheHouse, data: JSONBody[CustomerRequest]) -> R
     return json_answer(view, 201 if made.created else 200)
 
 
+@get("/", summary="Find a customer")
+async def find_customer(house: TheHouse, external_id: FromQuery[str]) -> CustomerView:
+    """By your own id in the query: for ids that cannot stand in a path, because they hold a slash."""
+    return await _look(house, external_id)
+
+
 @get("/{reference:str}", summary="Look at a customer")
 async def read_customer(house: TheHouse, reference: FromPath[str]) -> CustomerView:
     """Plan, standing and every meter, as they stand now."""
+    return await _look(house, reference)
+
+
+async def _look(house: House, reference: str) -> CustomerView:
     async with house.store.reading() as tx:
         customer = await resolve(tx, reference)
         return await view_customer(tx, house.catalog, customer, house.store.clock.now_ms())
@@ -194,7 +209,15 @@ def _moment(text: str | None) -> int | None:
 
 def customer_routes(house: House) -> Router:
     """The routes below /v1/customers, for callers with a secret key."""
-    handlers: list[Any] = [create_customer, read_customer, read_projects, add_project, read_entries, add_grant]
+    handlers: list[Any] = [
+        create_customer,
+        find_customer,
+        read_customer,
+        read_projects,
+        add_project,
+        read_entries,
+        add_grant,
+    ]
     return Router(
         "/v1/customers",
         route_handlers=handlers,
