@@ -40,7 +40,7 @@ async def what_is_left(tx: Tx, book: Book, entry: Entry) -> Left:
 
 async def return_amounts(tx: Tx, catalog: Catalog, book: Book, left: Left, amounts: Mapping[str, int]) -> GivenBack:
     """Move `amounts` back in the book's state; the caller records the entry. Amounts must not exceed what is left."""
-    facts = await lot_facts(tx, book.customer, lots_named(left.entry.moves))
+    facts = await lot_facts(tx, book.customer, lots_named([(meter, place, 0) for meter, place in left.places]))
     state, moves, _lost = give_back(book.state, catalog.meters, left.places, amounts, facts, book.now)
     book.state = state
     return GivenBack(moves, _as_places(left, amounts))

@@ -118,10 +118,9 @@ class Recount:
             left = self._left[position] = Counter()
             for meter, place, amount in target.moves:
                 left[meter, place] -= amount
-        if entry.kind == "lease_again":
-            for meter, place, amount in entry.moves:
+        for meter, place, amount in entry.moves:
+            if amount < 0:  # a settlement above what was held, a slot taken again
                 left[meter, place] -= amount
-            return
         for meter, place, amount in _given_back(entry):
             left[meter, place] -= amount
             if left[meter, place] < 0:
