@@ -1,6 +1,6 @@
 """The built house: what `bootstrap` makes once and every entrance receives. It holds things, and no rule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tollhouse.admission.desk import Admission
 from tollhouse.billing.checks import WebhookLog
@@ -9,9 +9,18 @@ from tollhouse.catalog.model import Catalog
 from tollhouse.customers.directory import Directory
 from tollhouse.customers.keyring import KeyRing
 from tollhouse.identity.desk import IdentityDesk
+from tollhouse.identity.throttle import Throttle
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.settings import Settings
 from tollhouse.store.bells import Bells
 from tollhouse.store.opening import AnyStore
+
+WRONG_CREDENTIALS_A_MINUTE = 50
+
+
+def strangers_throttle() -> Throttle:
+    """So many wrong credentials from one network are answered; then they wait, up to a minute."""
+    return Throttle(free=WRONG_CREDENTIALS_A_MINUTE, longest_pause_ms=MINUTE)
 
 
 @dataclass(frozen=True)
@@ -28,3 +37,4 @@ class House:
     bells: Bells
     stripe: StripeGateway | None
     webhooks: WebhookLog
+    strangers: Throttle = field(default_factory=strangers_throttle)

@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler, Message, Scope
 
 import tollhouse
 from tollhouse.api.answers import ExactResponse
+from tollhouse.api.bodies import ApiRequest
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
@@ -53,6 +54,7 @@ def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_pag
         list(routes),
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         exception_handlers={TollhouseError: ours, HTTPException: framework, Exception: unknown},
+        request_class=ApiRequest,
         response_class=ExactResponse,
         before_send=[_request_id],
         cors_config=_cors(house),

@@ -15,24 +15,20 @@ from litestar.types import Receive, Scope, Send
 
 from tollhouse.admission.model import Outcome
 from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint_of, prepare
+from tollhouse.api.bodies import CallerGone, decode, decoder_of, read_body
+from tollhouse.api.callers import authenticate
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.house import House
-from tollhouse.kernel.errors import InvalidRequest, NotAuthenticated, TollhouseError
+from tollhouse.kernel.errors import InvalidRequest, TollhouseError
 from tollhouse.kernel.ids import is_id
 
 MOST_BODY_BYTES = 4 * 1024 * 1024
-JSON = b"application/json"
+JSON, PROBLEM = b"application/json", PROBLEM_JSON.encode()
+ALLOWED = [(b"allow", b"OPTIONS, POST")]
 
-_decode_admit = msgspec.json.Decoder(AdmitRequest).decode
-_decode_batch = msgspec.json.Decoder(BatchRequest).decode
+_ADMIT, _BATCH = decoder_of(AdmitRequest), decoder_of(BatchRequest)
 
 Work = Callable[[House, bytes, str | None], Awaitable[tuple[bytes, list[tuple[bytes, bytes]]]]]
-
-
-class BodyTooLarge(InvalidRequest):
-    """More than 4 MiB."""
-
-    default_code = "body_too_large"
 
 
 def hot_routes(house: House) -> list[ASGIRouteHandler]:
@@ -51,65 +47,31 @@ def hot_routes(house: House) -> list[ASGIRouteHandler]:
 
 async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: Send) -> None:
     """Authenticate, read, work, answer; every error as a problem."""
-    status, content_type, headers = 200, JSON, []
+    status, content_type = 200, JSON
+    headers: list[tuple[bytes, bytes]] = []
     try:
-        if scope["method"] != "POST":
-            status, content_type = 405, PROBLEM_JSON.encode()
-            body = problem(405, "method_not_allowed", "only POST is understood here")
-            headers = [(b"allow", b"POST")]
+        if scope["method"] == "POST":
+            key = authenticate(house, scope)
+            body, headers = await work(house, await read_body(receive, MOST_BODY_BYTES), key)
+        elif scope["method"] == "OPTIONS":
+            status, body, headers = 204, b"", ALLOWED
         else:
-            key = authenticate(house, scope["headers"])
-            body, headers = await work(house, await _read(receive), key)
+            status, content_type, headers = 405, PROBLEM, ALLOWED
+            body = problem(405, "method_not_allowed", "only POST is understood here", {"fix": "send it with POST"})
     except TollhouseError as error:
         status, body, extra = problem_of(error)
-        content_type = PROBLEM_JSON.encode()
+        content_type = PROBLEM
         headers = [(name.encode(), value.encode()) for name, value in extra.items()]
-    except msgspec.MsgspecError as error:
-        status, content_type = (
-            (422, PROBLEM_JSON.encode()) if isinstance(error, msgspec.ValidationError) else (400, PROBLEM_JSON.encode())
-        )
-        body = problem(status, "invalid_request", str(error), {"fix": "see /docs for the fields of this request"})
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", secrets.token_hex(8).encode()),
-                *headers,
-            ],
-        }
-    )
+    except CallerGone:
+        return
+    start = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))] if body else []
+    request_id = (b"x-request-id", secrets.token_hex(8).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*start, request_id, *headers]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def authenticate(house: House, headers: list[tuple[bytes, bytes]]) -> str | None:
-    """The request's Idempotency-Key, once its secret key was found good. Raises NotAuthenticated."""
-    known, idempotency_key = False, None
-    for name, value in headers:
-        if name == b"authorization":
-            known = value[:7].lower() == b"bearer " and house.keys.knows(value[7:])
-        elif name == b"idempotency-key":
-            idempotency_key = value.decode("latin-1")
-    if not known:
-        raise NotAuthenticated("no valid secret key came with the request", fix="send `Authorization: Bearer th_sk_…`")
-    return idempotency_key
-
-
-async def _read(receive: Receive) -> bytes:
-    message: Any = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MOST_BODY_BYTES:
-            raise BodyTooLarge(f"the body is larger than {MOST_BODY_BYTES} bytes", fix="send smaller batches")
-    return body
-
-
 async def _admit(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    request = _decode_admit(body)
+    request: AdmitRequest = decode(_ADMIT, body)
     customer = request.customer if is_id(request.customer, "cus") else await house.directory.find(request.customer)
     outcome = await _submit(house, request, customer, header_key)
     return outcome.body, [] if outcome.limit is None else [(b"ratelimit", outcome.limit.encode())]
@@ -128,7 +90,7 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
             "a batch takes no Idempotency-Key", code="invalid_key", fix="give each item a key of its own"
         )
     waiting: list[asyncio.Future[Outcome] | bytes] = []
-    requests = [_decoded(item) for item in _decode_batch(body).items]
+    requests = [_decoded(item) for item in decode(_BATCH, body).items]
     references = {r.customer for r in requests if isinstance(r, AdmitRequest) and not is_id(r.customer, "cus")}
     known = await house.directory.lookup(references) if references else {}
     for request in requests:
@@ -153,9 +115,10 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
 
 def _decoded(item: msgspec.Raw) -> AdmitRequest | bytes:
     try:
-        return _decode_admit(item)
-    except msgspec.MsgspecError as error:
-        return b'{"allowed":false,"id":null,"error":%s}' % problem(422, "invalid_request", str(error))
+        request: AdmitRequest = decode(_ADMIT, item)
+    except InvalidRequest as error:
+        return _error_item(error)
+    return request
 
 
 def _error_item(error: TollhouseError) -> bytes:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from tollhouse.admission.leases import LeaseLost
+from tollhouse.api.bodies import BodyTooLarge, NotJson
 from tollhouse.kernel.errors import (
     ConfigurationError,
     Conflict,
@@ -29,6 +30,8 @@ STATUS: tuple[tuple[type[TollhouseError], int], ...] = (
     (NotFound, 404),
     (LeaseLost, 410),
     (Conflict, 409),
+    (BodyTooLarge, 413),
+    (NotJson, 400),
     (InvalidRequest, 422),
     (TooManyAttempts, 429),
     (Unavailable, 503),

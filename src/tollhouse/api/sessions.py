@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from tollhouse.api.deciding import authenticate
+from tollhouse.api.callers import authenticate, count_stranger, forgive_stranger
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.house import House
 from tollhouse.identity import Session
@@ -53,7 +53,7 @@ def server_only(house: House) -> Callable[[AnyConnection, BaseRouteHandler], Non
     """A guard through which only a live secret key comes."""
 
     def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        authenticate(house, list(connection.scope["headers"]))
+        authenticate(house, connection.scope)
 
     return guard
 
@@ -61,13 +61,15 @@ def server_only(house: House) -> Callable[[AnyConnection, BaseRouteHandler], Non
 async def current_user(house: House, request: AnyRequest) -> CurrentUser:
     """The user of the session cookie. A request that changes something needs the page's form token in `X-CSRF-Token`.
 
-    Raises NotAuthenticated `not_signed_in`, NotAllowed `form_expired`.
+    Raises NotAuthenticated `not_signed_in`, NotAllowed `form_expired`, TooManyAttempts.
     """
     token = request.cookies.get(SESSION_COOKIE)
     now = house.store.clock.now_ms()
+    count_stranger(house, request.scope)  # before the database is asked
     session = await identity.current_session(house.store, house.identity, token, now) if token else None
     if session is None or token is None:
         raise NotAuthenticated("nobody is signed in", code="not_signed_in", fix="sign in, or send a secret key")
+    forgive_stranger(house, request.scope)
     if request.method not in SAFE_METHODS:
         check_origin(house, request.headers.get("origin"), request.headers.get("host"))
         house.identity.seal.check_form(request.headers.get(FORM_HEADER, ""), session=token, visitor=None)
@@ -87,6 +89,6 @@ def check_origin(house: House, origin: str | None, host: str | None) -> None:
 async def caller_of(house: House, request: AnyRequest) -> Caller:
     """The server of a secret key where one was sent, else the user of the session cookie. Raises as these do."""
     if "authorization" in request.headers:
-        authenticate(house, list(request.scope["headers"]))
+        authenticate(house, request.scope)
         return Caller(None)
     return Caller(await current_user(house, request))

@@ -11,12 +11,13 @@ from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
+from tollhouse.api.bodies import CallerGone, read_body
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.billing import actions as billing
 from tollhouse.billing.checks import WebhookLog
 from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
 from tollhouse.house import House
-from tollhouse.kernel.errors import InvalidRequest, TollhouseError
+from tollhouse.kernel.errors import TollhouseError
 
 PATH = "/webhooks/stripe"
 MOST_BODY_BYTES = 1024 * 1024
@@ -39,32 +40,30 @@ def webhook_routes(house: House, webhooks: WebhookLog) -> list[ASGIRouteHandler]
 async def _serve(house: House, webhooks: WebhookLog, scope: Any, receive: Receive, send: Send) -> None:
     status, content_type, extra = 200, "application/json", {}
     try:
-        if scope["method"] != "POST":
-            status, content_type, extra = 405, PROBLEM_JSON, {"allow": "POST"}
+        if scope["method"] == "OPTIONS":
+            status, body, extra = 204, b"", {"allow": "OPTIONS, POST"}
+        elif scope["method"] != "POST":
+            status, content_type, extra = 405, PROBLEM_JSON, {"allow": "OPTIONS, POST"}
             body = problem(405, "method_not_allowed", "Stripe calls this address with POST")
         else:
             body = await _take_in(house, webhooks, scope, receive)
-    except TooLarge as error:
-        status, content_type, body = 413, PROBLEM_JSON, problem_of(error)[1]
     except BadSignature as error:
         status, content_type, body = 400, PROBLEM_JSON, problem(400, error.code, error.detail)
     except TollhouseError as error:
         content_type = PROBLEM_JSON
         status, body, extra = problem_of(error)
-    headers = {
-        "content-type": content_type,
-        "content-length": str(len(body)),
-        "x-request-id": secrets.token_hex(8),
-        **extra,
-    }
+    except CallerGone:
+        return
+    about = {"content-type": content_type, "content-length": str(len(body))} if body else {}
+    headers = {**about, "x-request-id": secrets.token_hex(8), **extra}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Receive) -> bytes:
-    """Verify the raw body, keep the event once, commit. Raises BadSignature, TooLarge, InvalidRequest."""
-    payload = await _read(receive)
+    """Verify the raw body, keep the event once, commit. Raises BadSignature, BodyTooLarge, InvalidRequest, CallerGone."""
+    payload = await read_body(receive, MOST_BODY_BYTES)
     now = house.store.clock.now_ms()
     header = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"stripe-signature"), None)
     try:
@@ -81,23 +80,3 @@ async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Rece
         house.bells.inbox.set()
     log.info("webhook.received", id=event.id, type=event.type, new=new)
     return RECEIVED
-
-
-class TooLarge(InvalidRequest):
-    """More than 1 MiB."""
-
-    default_code = "body_too_large"
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message: Any = await receive()
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > MOST_BODY_BYTES:
-            raise TooLarge(f"the body is larger than {MOST_BODY_BYTES} bytes", fix="Stripe's events are smaller")
-        parts.append(part)
-        if not message.get("more_body") or message["type"] == "http.disconnect":
-            return b"".join(parts)

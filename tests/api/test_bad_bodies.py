@@ -1,0 +1,37 @@
+"""What no client should send: every endpoint answers it with an error of the client's, and the books stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.world import Api
+
+CALLS = (
+    "/v1/admit", "/v1/admit/batch", "/v1/check", "/v1/holds", "/v1/holds/hld_x/settle", "/v1/holds/hld_x/extend",
+    "/v1/admissions/adm_x/refund", "/v1/customers", "/v1/customers/ada/projects", "/v1/customers/ada/grants",
+    "/billing/checkout", "/billing/portal", "/api/validate-tool-access",
+)  # fmt: skip
+NOT_JSON = {
+    "nothing": b"",
+    "half an object": b'{"customer": "ada"',
+    "invalid UTF-8": b'{"customer": "\xff\xfe"}',
+    "a lone surrogate": b'{"customer": "\\ud800"}',
+    "100,000 brackets": b"[" * 100_000,
+    "100,000 objects": b'{"metadata":' * 100_000,
+    "a number without end": b'{"amount": ' + b"9" * 100_000,
+    "not a number": b'{"amount": NaN}',
+    "UTF-16": '{"customer": "ada"}'.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("path", CALLS)
+async def test_what_is_no_json_is_400(api: Api, path: str) -> None:
+    before = await api.entries()
+    for what, body in NOT_JSON.items():
+        answer = await api.http.post(path, content=body, headers=api.bearer | {"content-type": "application/json"})
+        assert answer.status_code in (400, 422), (what, answer.text)
+        problem = answer.json()
+        assert (problem["status"], problem["code"]) == (answer.status_code, "invalid_request"), what
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem["fix"]
+    assert await api.entries() == before
