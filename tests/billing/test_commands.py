@@ -1,0 +1,119 @@
+"""`tollhouse stripe …`: prices made once, events fired at a running instance, what waits replayed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import tollhouse  # noqa: F401 (a fixture)
+from tests.cli.running import CommandLine
+from tests.support.serving import SESSION_SECRET, RunningServer, running_server
+from tollhouse import presets
+from tollhouse.store import schema
+from tollhouse_sandbox.config import Config
+from tollhouse_sandbox.server import Running, running_in_thread
+
+AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
+WEBHOOK_SECRET = "whsec_" + secrets.token_urlsafe(24)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Running]:
+    with running_in_thread(Config(port=0, smtp_port=None)) as running:
+        yield running
+
+
+@pytest.fixture
+def stripe_settings(sandbox: Running) -> dict[str, str]:
+    return {
+        "STRIPE_SECRET_KEY": "sk_test_commands", "STRIPE_API_BASE": sandbox.url, "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def served(database_url: str, tmp_path: Path, stripe_settings: dict[str, str]) -> Iterator[RunningServer]:
+    """AURION, served with the sandbox as Stripe; nothing registered there to call it."""
+    schema.upgrade(database_url)
+    with running_server(database_url, AURION, tmp_path / "serving", **stripe_settings) as server:
+        yield server
+
+
+@pytest.fixture
+def command(
+    tollhouse: CommandLine,  # noqa: F811
+    database_url: str,
+    stripe_settings: dict[str, str],
+) -> CommandLine:
+    """The command line with the same settings as the server."""
+    (tollhouse.directory / "tollhouse.toml").write_text(AURION)
+    tollhouse.set(DATABASE_URL=database_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, **stripe_settings)
+    return tollhouse
+
+
+def test_setup_makes_every_price_once(command: CommandLine, database_url: str) -> None:
+    schema.upgrade(database_url)
+    first = json.loads(command("stripe", "setup", "--json").out)["prices"]
+    second = json.loads(command("stripe", "setup", "--json").out)["prices"]
+
+    assert [(price["plan"], price["amount_minor"], price["outcome"]) for price in first] == [
+        ("starter", 900, "created"),
+        ("plus", 2_900, "created"),
+        ("pro", 9_900, "created"),
+        ("enterprise", 49_900, "created"),
+    ]
+    assert [price["outcome"] for price in second] == ["found"] * 4
+    assert [price["price"] for price in second] == [price["price"] for price in first]
+
+    (command.directory / "tollhouse.toml").write_text(AURION.replace("amount = 900,", "amount = 1_200,"))
+    third = json.loads(command("stripe", "setup", "--json").out)["prices"]
+    assert [price["outcome"] for price in third] == ["replaced", "found", "found", "found"]
+    assert third[0]["product"] == first[0]["product"]
+
+
+def test_setup_without_a_key_names_the_setting(command: CommandLine, database_url: str) -> None:
+    schema.upgrade(database_url)
+    command.set(STRIPE_SECRET_KEY="")
+    ran = command("stripe", "setup")
+    assert ran.status == 1
+    assert "STRIPE_SECRET_KEY" in ran.err
+    assert "fix:" in ran.err
+
+
+@pytest.mark.row("A19")
+def test_events_are_fired_at_a_running_instance_and_watched(command: CommandLine, served: RunningServer) -> None:
+    for event, plan, standing, credits in [
+        ("checkout.session.completed", "starter", "good", 1_000),
+        ("invoice.payment_failed", "starter", "past_due", 1_000),
+        ("invoice.payment_succeeded", "starter", "good", 1_000),
+        ("customer.subscription.updated", "starter", "good", 1_000),
+        ("customer.subscription.deleted", "free", "good", 1_000),
+        ("customer.subscription.created", "starter", "good", 1_000),
+    ]:
+        ran = command("stripe", "trigger", event, "--url", served.url, "--json")
+        report = json.loads(ran.out)
+        assert (ran.status, report["settled"]) == (0, True), report
+        assert event in [shot["type"] for shot in report["shots"]]
+        assert {shot["http_status"] for shot in report["shots"]} == {200}
+        after = report["after"]
+        assert (event, after["plan"], after["standing"]) == (event, plan, standing)
+        assert (event, after["meters"]["credits"]["total"]) == (event, credits)
+
+
+@pytest.mark.row("A19", "A9")
+def test_a_wrong_secret_is_seen_by_whoever_fires(command: CommandLine, served: RunningServer) -> None:
+    command.set(STRIPE_WEBHOOK_SECRET="whsec_" + "q" * 30)
+    ran = command("stripe", "trigger", "checkout.session.completed", "--url", served.url, "--wait", "0", "--json")
+    assert ran.status == 1
+    assert {(shot["http_status"], shot["inbox_status"]) for shot in json.loads(ran.out)["shots"]} == {(400, "missing")}
+    assert "wrong_secret" in served.log
+
+
+def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_url: str) -> None:
+    schema.upgrade(database_url)
+    ran = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9")
+    assert ran.status == 1
+    assert "http://127.0.0.1:9/webhooks/stripe does not answer" in ran.err
