@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.demo import Demo, running_demo
 from tests.support.postgres import GIVEN_URL_VARIABLE, Postgres, PostgresServer, running_postgres
 
 
@@ -38,6 +39,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = server.new_database()
     yield url
     server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The AURION demo for the whole run: product and sandbox on free ports, people with history. Tests add, never reset."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
 
 
 def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

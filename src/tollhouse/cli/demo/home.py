@@ -66,7 +66,8 @@ def open_home(root: Path, preset: str) -> Home:
     try:
         if known is not None and not (known.finished and home.database.exists() and home.sandbox_data.exists()):
             forget(home)
-        home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.folder.mkdir(mode=0o700, exist_ok=True)
         if not home.config.exists():
             home.config.write_text(text, "utf-8")
     except OSError as error:
@@ -90,7 +91,6 @@ def forget(home: Home) -> None:
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
     """Only one demo at a time works on these data. Raises Conflict."""
-    home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home.folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
