@@ -98,6 +98,7 @@ async def settle(tx: Tx, catalog: Catalog, hold_id: str, amounts: Mapping[str, i
                 "the hold was settled with another amount", code="hold_ended", how="settled",
                 fix="a settlement is final; refund a part of it with POST /v1/admissions/{id}/refund",
             )  # fmt: skip
+        await book.save(tx)  # what lapsed meanwhile
         return msgspec.structs.replace(_decode(hold.row["answer"]), replayed=True)
     if status == "released":
         raise _ended(hold, "released")
@@ -134,6 +135,7 @@ async def release(tx: Tx, catalog: Catalog, hold_id: str, now: int) -> HoldAnswe
     hold = await find_hold(tx, catalog, hold_id, now)
     book, status = hold.book, hold.row["status"]
     if status == "released":
+        await book.save(tx)  # what lapsed meanwhile
         return msgspec.structs.replace(_decode(hold.row["answer"]), replayed=True)
     if status != "open":
         raise _ended(hold, status)

@@ -80,6 +80,7 @@ async def heartbeat(tx: Tx, catalog: Catalog, admission: str, now: int) -> Heart
     if row is None:
         raise _no_such(admission)
     if row["ended_at"] is None:  # another heartbeat came between
+        await book.save(tx)
         return HeartbeatAnswer(admission, _lease_view(row["expires_at"], row["ttl_ms"]))
     return await _take_again(tx, catalog, book, row, admission)
 

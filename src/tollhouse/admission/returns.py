@@ -27,11 +27,12 @@ class GivenBack(msgspec.Struct, frozen=True):
 
 
 async def what_is_left(tx: Tx, book: Book, entry: Entry) -> Left:
-    """What this admission could still give back, read under the account's lock."""
+    """What this admission could still give back, read under the account's lock; what lapsed just now is in the book."""
     rows = await tx.fetch(ledger_queries.READ_ENTRIES_ABOUT, cell=book.cell, customer=book.customer, target=entry.seq)
+    written = {row["seq"]: entry_from(row) for row in rows}
+    unsaved = {about.seq: about for about in book.entries if about.target == entry.seq}
     taken, returned = list(entry.moves), []
-    for row in rows:
-        about = entry_from(row)
+    for about in (written | unsaved).values():
         returned += msgspec.convert(metadata_of(about.metadata).get("returned", ()), list[Move])
         if about.kind == "settlement":
             taken += [move for move in about.moves if move[2] < 0]
