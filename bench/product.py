@@ -1,6 +1,7 @@
 """The product that is measured: its catalogue, its customers, its configuration. The schema is the shipped one."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ prices = [ { amount = 100, currency = "usd", every = "month" } ]
 credits = { credits = 1 }
 limits = { sessions = 1_000_000_000, requests = 1_000_000_000 }
 """
-SECRETS = {"SESSION_SECRET": "bench-" * 8, "ENVIRONMENT": "test"}
+SECRETS = {"SESSION_SECRET": secrets.token_urlsafe(32), "ENVIRONMENT": "test"}
 
 
 class Bed(msgspec.Struct, frozen=True):

@@ -36,7 +36,15 @@ async def _fetch(url: str, statement: str) -> int:
 
 def books_are_clean(bed: Bed) -> None:
     """Recompute every account from its entries. Raises RuntimeError with what was found."""
+    if not bed.url.startswith("sqlite:"):
+        asyncio.run(_execute(bed.url, "analyze"))
     asyncio.run(_verify(bed))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
 
 
 async def _verify(bed: Bed) -> None:

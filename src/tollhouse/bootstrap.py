@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from tollhouse import admin, web
 from tollhouse.admission.desk import Admission
 from tollhouse.api import decisions, health, runbooks
+from tollhouse.api import test_clock as test_clock_api
 from tollhouse.api.app import build_app
 from tollhouse.api.billing import billing_routes
 from tollhouse.api.customers import customer_routes
@@ -25,6 +26,7 @@ from tollhouse.house import House
 from tollhouse.identity.desk import open_desk
 from tollhouse.kernel.errors import ConfigurationError
 from tollhouse.settings import Settings
+from tollhouse.store import test_clock
 from tollhouse.store.bells import Bells
 from tollhouse.store.opening import AnyStore, open_store
 from tollhouse.worker.jobs import Job
@@ -32,6 +34,7 @@ from tollhouse.worker.jobs import Job
 CLOCK_SECONDS = 10.0
 REFUSALS_SECONDS = 5.0
 VERSIONS_SECONDS = 5.0
+TEST_CLOCK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,8 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         store = await open_store(settings.database_url.reveal())
         stack.push_async_callback(store.close)
+        if settings.test_clock:
+            await test_clock.follow(store)
         async with store.transaction() as tx:
             catalog = await publish(tx, configuration.catalog, store.clock.now_ms())
         admission = Admission(
@@ -96,6 +101,7 @@ def build_application(house: House) -> Litestar:
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,
+        *([test_clock_api.routes(house)] if house.settings.test_clock else []),
         *web.routes(house),
         *admin.routes(house),
     ]
@@ -107,6 +113,10 @@ def housekeeping(house: House) -> list[Job]:
 
     async def measure() -> bool:
         await house.store.measure_clock()
+        return False
+
+    async def follow() -> bool:
+        await test_clock.follow(house.store)
         return False
 
     async def flush() -> bool:
@@ -122,4 +132,5 @@ def housekeeping(house: House) -> list[Job]:
         Job("clock", measure, CLOCK_SECONDS),
         Job("refusals", flush, REFUSALS_SECONDS),
         Job("plan-versions", versions, VERSIONS_SECONDS),
+        *([Job("test-clock", follow, TEST_CLOCK_SECONDS)] if house.settings.test_clock else []),
     ]
