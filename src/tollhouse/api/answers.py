@@ -8,12 +8,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Dependency
 from litestar.serialization import default_serializer
 
+from tollhouse.api.problems import PROBLEM_JSON, Problem
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest
 
 TheHouse = Annotated[House, Dependency(skip_validation=True)]
 
 SECRET_KEY_SECURITY: list[dict[str, list[str]]] = [{"secretKey": []}]
+EITHER_SECURITY: list[dict[str, list[str]]] = [{"secretKey": []}, {"session": [], "formToken": []}]
+NO_SECURITY: list[dict[str, list[str]]] = [{}]
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=default_serializer).encode
 
@@ -35,6 +38,14 @@ def json_answer(value: object, status: int = 200, headers: dict[str, str] | None
 def answers_with(shape: type, description: str = "As described", status: int = 200) -> dict[int, ResponseSpec]:
     """What a handler says in the OpenAPI document about its answer."""
     return {status: ResponseSpec(data_container=shape, description=description, generate_examples=False)}
+
+
+def problems(shape: type = Problem, **meanings: str) -> dict[int, ResponseSpec]:
+    """The error answers of a handler, beside those that every handler may give: `problems(_404="no such hold")`."""
+    return {
+        int(status[1:]): ResponseSpec(shape, generate_examples=False, description=meaning, media_type=PROBLEM_JSON)
+        for status, meaning in meanings.items()
+    }
 
 
 def plain(text: str, field: str) -> str:

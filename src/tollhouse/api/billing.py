@@ -5,8 +5,9 @@ from typing import Annotated
 import msgspec
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 
-from tollhouse.api.answers import TheHouse
+from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, problems
 from tollhouse.api.sessions import AnyRequest, Caller, caller_of
 from tollhouse.billing.actions import Payer, open_portal, open_till, payer_of, start_checkout
 from tollhouse.customers.actions import resolve
@@ -14,6 +15,7 @@ from tollhouse.house import House
 from tollhouse.identity.emails import normal_email
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,8 +39,11 @@ class PageAddress(msgspec.Struct, frozen=True):
     url: str
 
 
-@post("/billing/checkout", status_code=200, summary="Open a Checkout page", tags=["Billing"])
-async def checkout(house: TheHouse, request: AnyRequest, data: CheckoutRequest) -> PageAddress:
+@post(
+    "/billing/checkout", status_code=200, summary="Open a Checkout page", tags=["Billing"], security=EITHER_SECURITY,
+    responses=answers_with(PageAddress) | NOT_YOURS | problems(_409="`already_subscribed`, with the portal's `url`"),
+)  # fmt: skip
+async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[CheckoutRequest]) -> PageAddress:
     """A Stripe Checkout page for a plan. 409 `already_subscribed` carries the portal's `url`."""
     caller = await caller_of(house, request)
     email = normal_email(data.email) if data.email else None
@@ -49,8 +54,11 @@ async def checkout(house: TheHouse, request: AnyRequest, data: CheckoutRequest) 
     return PageAddress(await start_checkout(till, payer, data.plan, data.interval, address=address))
 
 
-@post("/billing/portal", status_code=200, summary="Open the customer portal", tags=["Billing"])
-async def portal(house: TheHouse, request: AnyRequest, data: PortalRequest) -> PageAddress:
+@post(
+    "/billing/portal", status_code=200, summary="Open the customer portal", tags=["Billing"], security=EITHER_SECURITY,
+    responses=answers_with(PageAddress) | NOT_YOURS | problems(_409="there is nothing to manage yet"),
+)  # fmt: skip
+async def portal(house: TheHouse, request: AnyRequest, data: JSONBody[PortalRequest]) -> PageAddress:
     """Stripe's page on which a customer changes its plan and cards, and finds its invoices."""
     payer = await _payer(house, await caller_of(house, request), data.user_id, None)
     return PageAddress(await open_portal(open_till(house.store, house.catalog, house.stripe, house.settings), payer))

@@ -8,7 +8,7 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from tollhouse.admission.pricing import scaled
-from tollhouse.api.answers import SECRET_KEY_SECURITY, ExactResponse, TheHouse, answers_with, json_answer
+from tollhouse.api.answers import SECRET_KEY_SECURITY, ExactResponse, TheHouse, answers_with, json_answer, problems
 from tollhouse.api.asks import fingerprint, one_key
 from tollhouse.api.sessions import server_only
 from tollhouse.customers.actions import create_or_get, resolve
@@ -26,6 +26,7 @@ from tollhouse.ledger.granting import NewLot
 from tollhouse.ledger.views import Amount
 
 LONGEST_REASON = 500
+NOBODY = problems(_404="`customer_not_found`")
 
 Key: TypeAlias = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 
@@ -95,7 +96,9 @@ class GrantView(msgspec.Struct, frozen=True):
 @post(
     "/",
     status_code=200,
-    responses=answers_with(CustomerView, "The customer is new", 201),
+    responses=answers_with(CustomerView, "The customer was there")
+    | answers_with(CustomerView, "The customer is new", 201)
+    | problems(_409="`email_taken`"),
     summary="Create or get a customer",
 )
 async def create_customer(house: TheHouse, data: JSONBody[CustomerRequest]) -> Response[CustomerView]:
@@ -108,13 +111,13 @@ async def create_customer(house: TheHouse, data: JSONBody[CustomerRequest]) -> R
     return json_answer(view, 201 if made.created else 200)
 
 
-@get("/", summary="Find a customer")
+@get("/", summary="Find a customer", responses=NOBODY)
 async def find_customer(house: TheHouse, external_id: FromQuery[str]) -> CustomerView:
     """By your own id in the query: for ids that cannot stand in a path, because they hold a slash."""
     return await _look(house, external_id)
 
 
-@get("/{reference:str}", summary="Look at a customer")
+@get("/{reference:str}", summary="Look at a customer", responses=NOBODY)
 async def read_customer(house: TheHouse, reference: FromPath[str]) -> CustomerView:
     """Plan, standing and every meter, as they stand now."""
     return await _look(house, reference)
@@ -126,7 +129,7 @@ async def _look(house: House, reference: str) -> CustomerView:
         return await view_customer(tx, house.catalog, customer, house.store.clock.now_ms())
 
 
-@get("/{reference:str}/projects", summary="List a customer's projects")
+@get("/{reference:str}/projects", summary="List a customer's projects", responses=NOBODY)
 async def read_projects(house: TheHouse, reference: FromPath[str]) -> ProjectList:
     """The oldest first, each with its public key."""
     async with house.store.reading() as tx:
@@ -134,7 +137,12 @@ async def read_projects(house: TheHouse, reference: FromPath[str]) -> ProjectLis
         return ProjectList([_project_view(project) for project in await list_projects(tx, customer)])
 
 
-@post("/{reference:str}/projects", status_code=201, summary="Create a project")
+@post(
+    "/{reference:str}/projects",
+    status_code=201,
+    responses=NOBODY | problems(_403="Refused: `count_exhausted`, `subscription_past_due`, `customer_blocked`"),
+    summary="Create a project",
+)
 async def add_project(
     house: TheHouse, reference: FromPath[str], data: JSONBody[ProjectRequest], idempotency_key: Key = None
 ) -> ProjectView:
@@ -153,7 +161,7 @@ def _project_view(project: Project) -> ProjectView:
     return ProjectView(project.id, project.name, rfc3339(project.created_at), project.key, project.replayed)
 
 
-@get("/{reference:str}/entries", summary="Read a customer's book")
+@get("/{reference:str}/entries", summary="Read a customer's book", responses=NOBODY)
 async def read_entries(
     house: TheHouse, reference: FromPath[str], after: FromQuery[str | None] = None, limit: FromQuery[int] = MOST_ENTRIES
 ) -> EntryPage:
@@ -163,7 +171,12 @@ async def read_entries(
         return await view_entries(tx, house.catalog, customer, after=after, limit=limit)
 
 
-@post("/{reference:str}/grants", status_code=200, summary="Grant credits")
+@post(
+    "/{reference:str}/grants",
+    status_code=200,
+    responses=NOBODY | problems(_409="The customer has too many lots"),
+    summary="Grant credits",
+)
 async def add_grant(
     house: TheHouse, reference: FromPath[str], data: JSONBody[GrantRequest], idempotency_key: Key = None
 ) -> GrantView:

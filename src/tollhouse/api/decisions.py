@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, post
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from tollhouse.admission import holds, leases, refunds
 from tollhouse.admission.model import Answer
 from tollhouse.admission.pricing import scaled
-from tollhouse.api.answers import SECRET_KEY_SECURITY, TheHouse, answers_with, json_answer, plain
+from tollhouse.api.answers import SECRET_KEY_SECURITY, TheHouse, answers_with, json_answer, plain, problems
 from tollhouse.api.asks import (
     CheckRequest,
     HoldRequest,
@@ -27,7 +27,10 @@ from tollhouse.api.sessions import server_only
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest
 
-HeaderKey = Annotated[str | None, Parameter(header="Idempotency-Key", required=False)]
+HeaderKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
+NO_CUSTOMER = problems(_404="`customer_not_found`")
+NO_ADMISSION = problems(_404="`admission_not_found`, `lease_not_found`")
+NO_HOLD = problems(_404="`hold_not_found`", _409="`hold_ended`, and how")
 
 
 class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,8 +53,8 @@ class ExtendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ttl: str
 
 
-@post("/v1/check", status_code=200, responses=answers_with(Answer))
-async def check(house: TheHouse, data: CheckRequest) -> Response[Any]:
+@post("/v1/check", status_code=200, summary="Ask without taking", responses=answers_with(Answer) | NO_CUSTOMER)
+async def check(house: TheHouse, data: JSONBody[CheckRequest]) -> Response[Any]:
     """As admit, without debit and without a key."""
     charge = house.admission.prices.charge(data.action, data.amount)
     if data.metadata is not None:
@@ -60,25 +63,42 @@ async def check(house: TheHouse, data: CheckRequest) -> Response[Any]:
     return json_answer(await house.admission.check(customer, charge))
 
 
-@post("/v1/admissions/{admission_id:str}/heartbeat", status_code=200, responses=answers_with(leases.HeartbeatAnswer))
-async def heartbeat(house: TheHouse, admission_id: str) -> Response[Any]:
+@post(
+    "/v1/admissions/{admission_id:str}/heartbeat",
+    status_code=200,
+    summary="Keep a slot",
+    responses=answers_with(leases.HeartbeatAnswer)
+    | NO_ADMISSION
+    | problems(_410="`lease_lost`: the slot is gone and no other is free"),
+)
+async def heartbeat(house: TheHouse, admission_id: FromPath[str]) -> Response[Any]:
     """Keep a leased slot; after it was lost take a free one again, or answer 410."""
     async with house.store.transaction() as tx:
         answer = await leases.heartbeat(tx, house.catalog, plain(admission_id, "the id"), house.store.clock.now_ms())
     return json_answer(answer)
 
 
-@post("/v1/admissions/{admission_id:str}/end", status_code=200, responses=answers_with(leases.EndAnswer))
-async def end(house: TheHouse, admission_id: str) -> Response[Any]:
+@post(
+    "/v1/admissions/{admission_id:str}/end",
+    status_code=200,
+    summary="Give a slot back",
+    responses=answers_with(leases.EndAnswer) | NO_ADMISSION,
+)
+async def end(house: TheHouse, admission_id: FromPath[str]) -> Response[Any]:
     """Give a leased slot back."""
     async with house.store.transaction() as tx:
         answer = await leases.end(tx, house.catalog, plain(admission_id, "the id"), house.store.clock.now_ms())
     return json_answer(answer)
 
 
-@post("/v1/admissions/{admission_id:str}/refund", status_code=200, responses=answers_with(refunds.RefundAnswer))
+@post(
+    "/v1/admissions/{admission_id:str}/refund",
+    status_code=200,
+    summary="Give back what was taken",
+    responses=answers_with(refunds.RefundAnswer) | NO_ADMISSION | problems(_409="`refund_exceeds`, `hold_open`"),
+)
 async def refund(
-    house: TheHouse, admission_id: str, data: RefundRequest, idempotency_key: HeaderKey = None
+    house: TheHouse, admission_id: FromPath[str], data: JSONBody[RefundRequest], idempotency_key: HeaderKey = None
 ) -> Response[Any]:
     """Give back all or part, in sum never more than was taken; to the lot and period it came from."""
     key = one_key(data.key, idempotency_key)
@@ -111,8 +131,8 @@ async def _amounts(
     return {meter: scaled(value, meter, house.catalog) for meter, value in sorted(amount.items())}
 
 
-@post("/v1/holds", status_code=200, responses=answers_with(Answer))
-async def hold(house: TheHouse, data: HoldRequest, idempotency_key: HeaderKey = None) -> Response[Any]:
+@post("/v1/holds", status_code=200, summary="Take now, settle later", responses=answers_with(Answer) | NO_CUSTOMER)
+async def hold(house: TheHouse, data: JSONBody[HoldRequest], idempotency_key: HeaderKey = None) -> Response[Any]:
     """Debit now, settle later; the same answers as admit, with when the hold expires."""
     terms = terms_of(data)
     holds.check_ttl(terms.ttl_ms)
@@ -124,8 +144,13 @@ async def hold(house: TheHouse, data: HoldRequest, idempotency_key: HeaderKey = 
     return Response(outcome.body, media_type="application/json", status_code=200, headers=headers)
 
 
-@post("/v1/holds/{hold_id:str}/settle", status_code=200, responses=answers_with(holds.HoldAnswer))
-async def settle(house: TheHouse, hold_id: str, data: SettleRequest) -> Response[Any]:
+@post(
+    "/v1/holds/{hold_id:str}/settle",
+    status_code=200,
+    summary="Settle a hold",
+    responses=answers_with(holds.HoldAnswer) | NO_HOLD,
+)
+async def settle(house: TheHouse, hold_id: FromPath[str], data: JSONBody[SettleRequest]) -> Response[Any]:
     """The final cost: less comes back, more is debited down to zero, the rest is reported as `shortfall`."""
     amounts = {meter: scaled(value, meter, house.catalog) for meter, value in data.amount.items()}
     async with house.store.transaction() as tx:
@@ -133,8 +158,13 @@ async def settle(house: TheHouse, hold_id: str, data: SettleRequest) -> Response
     return json_answer(answer)
 
 
-@post("/v1/holds/{hold_id:str}/extend", status_code=200, responses=answers_with(holds.HoldAnswer))
-async def extend(house: TheHouse, hold_id: str, data: ExtendRequest) -> Response[Any]:
+@post(
+    "/v1/holds/{hold_id:str}/extend",
+    status_code=200,
+    summary="Keep a hold longer",
+    responses=answers_with(holds.HoldAnswer) | NO_HOLD,
+)
+async def extend(house: TheHouse, hold_id: FromPath[str], data: JSONBody[ExtendRequest]) -> Response[Any]:
     """The hold lasts so long from now on."""
     ttl_ms = duration(data.ttl, "ttl")
     async with house.store.transaction() as tx:
@@ -142,8 +172,13 @@ async def extend(house: TheHouse, hold_id: str, data: ExtendRequest) -> Response
     return json_answer(answer)
 
 
-@post("/v1/holds/{hold_id:str}/release", status_code=200, responses=answers_with(holds.HoldAnswer))
-async def release(house: TheHouse, hold_id: str) -> Response[Any]:
+@post(
+    "/v1/holds/{hold_id:str}/release",
+    status_code=200,
+    summary="Give a hold back",
+    responses=answers_with(holds.HoldAnswer) | NO_HOLD,
+)
+async def release(house: TheHouse, hold_id: FromPath[str]) -> Response[Any]:
     """All comes back."""
     async with house.store.transaction() as tx:
         answer = await holds.release(tx, house.catalog, plain(hold_id, "the id"), house.store.clock.now_ms())

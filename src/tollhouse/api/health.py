@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response, get
 
 import tollhouse
-from tollhouse.api.answers import TheHouse, answers_with, json_answer
+from tollhouse.api.answers import NO_SECURITY, TheHouse, answers_with, json_answer
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.store import Sql
@@ -23,7 +23,10 @@ class Health(msgspec.Struct, frozen=True):
     checks: dict[str, str]
 
 
-@get(["/health", "/api/health"], responses=answers_with(Health), tags=["Operating"])
+@get(
+    ["/health", "/api/health"], tags=["Operating"], security=NO_SECURITY, summary="Whether this instance can serve",
+    responses=answers_with(Health) | answers_with(Health, "This instance cannot serve", 503),
+)  # fmt: skip
 async def health(house: TheHouse) -> Response[Any]:
     """200, or 503 when this instance cannot serve."""
     checks = {

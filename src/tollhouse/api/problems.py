@@ -19,6 +19,7 @@ from tollhouse.kernel.errors import (
     TooManyAttempts,
     Unavailable,
 )
+from tollhouse.ledger.views import Amount, MeterView, Reason, Upgrade
 
 PROBLEM_JSON = "application/problem+json"
 DOCS = "/docs/errors#"
@@ -40,6 +41,35 @@ STATUS: tuple[tuple[type[TollhouseError], int], ...] = (
 RETRY_AFTER_SECONDS = 1
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as RFC 9457 describes it. `code` is stable; /docs/errors says what each means and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    fix: str | None = None
+    setting: str | None = None
+    meter: str | None = None
+    needed: Amount | None = None
+    remaining: Amount | None = None
+    resets_at: str | None = None
+    retry_after: int | None = None
+    upgrade: Upgrade | None = None
+    url: str | None = None
+
+
+class RefusalProblem(Problem, frozen=True, omit_defaults=True):
+    """A refused action as a problem that carries the whole answer of an admission besides."""
+
+    allowed: bool | None = None
+    id: None = None
+    replayed: bool | None = None
+    reason: Reason | None = None
+    meters: dict[str, MeterView] | None = None
 
 
 def status_of(error: TollhouseError) -> int:

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, HeaderParameter, JSONBody
 
 from tollhouse.admission.model import Answer
-from tollhouse.api.answers import TheHouse, answers_with, json_answer, plain
+from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, json_answer, plain, problems
 from tollhouse.api.asks import Text, fingerprint, one_key
-from tollhouse.api.problems import PROBLEM_JSON, encode
+from tollhouse.api.problems import PROBLEM_JSON, RefusalProblem, encode
 from tollhouse.api.sessions import AnyRequest, caller_of
 from tollhouse.house import House
 from tollhouse.insights.usage import SessionUsage, session_usage
@@ -46,12 +46,18 @@ async def customer_meant(house: House, request: AnyRequest, reference: str | Non
     return caller.user.customer
 
 
-@post("/api/validate-tool-access", status_code=200, responses=answers_with(Answer), tags=["Runbooks"])
+@post(
+    "/api/validate-tool-access", status_code=200, tags=["Runbooks"], security=EITHER_SECURITY,
+    summary="Launch a tool, or say why not",
+    responses=answers_with(Answer)
+    | problems(RefusalProblem, _403="Refused, with the reason", _429="`rate_limited`, `concurrency_exhausted`")
+    | problems(_404="`tool_not_found`, `customer_not_found`"),
+)  # fmt: skip
 async def validate_tool_access(
     house: TheHouse,
     request: AnyRequest,
-    data: ToolAccessRequest,
-    idempotency_key: Annotated[str | None, Parameter(header="Idempotency-Key", required=False)] = None,
+    data: JSONBody[ToolAccessRequest],
+    idempotency_key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)] = None,
 ) -> Response[Any]:
     """Decide and debit at once: 200 as admit; 403 with the reason when credits are short; 404 for an unknown tool."""
     customer = await customer_meant(house, request, data.user_id)
@@ -91,8 +97,11 @@ def _helpful(reason: Reason | None) -> dict[str, object]:
     return {name: value for name, value in given.items() if name != "code" and value is not None and value is not False}
 
 
-@get("/billing/usage", responses=answers_with(SessionUsage), tags=["Runbooks"])
-async def billing_usage(house: TheHouse, request: AnyRequest, user_id: str | None = None) -> Response[Any]:
+@get(
+    "/billing/usage", tags=["Runbooks"], security=EITHER_SECURITY, summary="Sessions used of the quota",
+    responses=answers_with(SessionUsage) | problems(_403="`not_your_customer`", _404="`customer_not_found`"),
+)  # fmt: skip
+async def billing_usage(house: TheHouse, request: AnyRequest, user_id: FromQuery[str | None] = None) -> Response[Any]:
     """Sessions used of the quota, minutes and rate limits, exactly in the runbook's shape."""
     if user_id is not None:
         plain(user_id, "user_id")
