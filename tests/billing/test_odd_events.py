@@ -233,6 +233,11 @@ async def test_a_customer_deleted_in_stripe_falls_back_to_free(world: World) -> 
     async with world.store.reading() as tx:
         assert await actions.subscription_of(tx, ada) is None
 
+    world.store.clock.test_offset_ms += HOUR
+    await world.buy(ada, "pro")
+    await world.catch_up()
+    assert (await world.state(ada)).plan == "pro"
+
 
 @pytest.mark.parametrize("crash_at", range(1, 40, 3))
 async def test_killed_between_any_two_statements_nothing_is_lost_or_doubled(world: World, crash_at: int) -> None:

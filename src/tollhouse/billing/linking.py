@@ -6,6 +6,7 @@ from tollhouse.billing import queries
 from tollhouse.billing.model import CUSTOMER_KEY, Link, StripeCustomer
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.customers.actions import read_customer
+from tollhouse.kernel.clock import HOUR
 from tollhouse.kernel.ids import is_id
 from tollhouse.ledger.queries import READ_ACCOUNT
 from tollhouse.store import Row, Store, Tx, cell_of
@@ -49,7 +50,8 @@ async def ensure_stripe_customer(store: Store, gateway: StripeGateway, payer: Pa
         known = await link_of_customer(tx, payer.customer)
     if known is not None:
         return known.id
-    made = await gateway.create_customer(payer.customer)
+    # The hour is part of the key: a customer that was deleted in Stripe can be made anew, and callers at once agree.
+    made = await gateway.create_customer(payer.customer, str(store.clock.now_ms() // HOUR))
     await gateway.describe_customer(made, email=payer.email, name=payer.name, locale=payer.locale)
     async with store.transaction() as tx:
         await link(tx, made, payer.customer, store.clock.now_ms())

@@ -14,6 +14,8 @@ PASS_FENCE = Sql(
     " where id = :id and sync_seq = :sync_seq"
 )
 LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")
+ANY_LINK_DUE = Sql("select 1 as one from stripe_customer where due_at <= :now limit 1")
+UNLINK = Sql("delete from stripe_customer where id = :id")
 LINKS_DUE = Sql(
     "select id, due_at from stripe_customer where due_at <= :now order by due_at limit :most [[for update skip locked]]"
 )

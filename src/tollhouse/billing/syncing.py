@@ -46,6 +46,9 @@ class Syncer:
         """Handle the pending events of one customer. False when nothing was due."""
         claim_id = new_id("clm")
         now = self.store.clock.now_ms()
+        async with self.store.reading() as tx:
+            if not await inbox.any_due(tx, now):
+                return False
         async with self.store.transaction() as tx:
             events = await inbox.claim(tx, now, LEASE_MS, claim_id)
         if not events:
@@ -98,6 +101,8 @@ class Syncer:
                     await tx.execute(queries.SESSION_COMPLETED, **session)
                 elif event.type == "checkout.session.expired":
                     await tx.execute(queries.SESSION_EXPIRED, **session)
+            if any(event.type == "customer.deleted" for event in read):
+                await tx.execute(queries.UNLINK, id=known.id)
             if applied.unmapped:
                 error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept. fix: name its product in a plan"
                 for kept in events:
@@ -202,6 +207,9 @@ class Syncer:
 async def look_again_due(store: Store) -> bool:
     """Put a look at each customer whose next paid month has begun into the inbox. False when none was due."""
     now = store.clock.now_ms()
+    async with store.reading() as tx:
+        if await tx.fetch_one(queries.ANY_LINK_DUE, now=now) is None:
+            return False
     async with store.transaction() as tx:
         due = await tx.fetch(queries.LINKS_DUE, now=now, most=LOOKS_AT_ONCE)
         for row in due:

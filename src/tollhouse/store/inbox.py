@@ -26,6 +26,10 @@ _INSERT = Sql(
     "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
     " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing"
 )
+_ANY_DUE = Sql(
+    "select 1 as one from inbox where status = 'pending' and due_at <= :now"
+    " and (claimed_until is null or claimed_until <= :now) limit 1"
+)
 _SUBJECTS = Sql(
     "select source, subject, due_at from inbox waiting where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now)"
@@ -88,6 +92,11 @@ def pause_ms(attempts: int) -> int:
 async def receive(tx: Tx, source: str, id: str, type: str, subject: str, payload: str, now: int) -> bool:
     """Keep what came, once per (source, id). False when it was there already."""
     return await tx.execute(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now) > 0
+
+
+async def any_due(tx: Tx, now: int) -> bool:
+    """Whether a claim may find something: a look that takes no lock and no writer's turn."""
+    return await tx.fetch_one(_ANY_DUE, now=now) is not None
 
 
 async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 500) -> list[Event]:

@@ -20,6 +20,10 @@ _INSERT = Sql(
     "insert into outbox (id, fact, customer, payload, created_at, attempts, due_at)"
     " values (:id, :fact, :customer, :payload, :now, 0, :now)"
 )
+_ANY_DUE = Sql(
+    f"select 1 as one from outbox where {_WAITING} and due_at <= :now"
+    " and (claimed_until is null or claimed_until <= :now) limit 1"
+)
 _LOCK_DUE = Sql(
     f"select {_FIELDS} from outbox where {_WAITING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) order by due_at, id limit :most [[for update skip locked]]"
@@ -73,6 +77,11 @@ async def put(tx: Tx, fact: Fact, *, customer: str | None = None, now: int) -> s
     payload = msgspec.json.encode(fact).decode()
     await tx.execute(_INSERT, id=identifier, fact=tag, customer=customer, payload=payload, now=now)
     return identifier
+
+
+async def any_due(tx: Tx, now: int) -> bool:
+    """Whether a claim may find something: a look that takes no lock and no writer's turn."""
+    return await tx.fetch_one(_ANY_DUE, now=now) is not None
 
 
 async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 20) -> list[Outgoing]:

@@ -26,6 +26,9 @@ async def deliver_once(store: Store, deliver: Deliver) -> bool:
     `deliver` raises ConfigurationError for what waits until a setting is there: it is parked at once.
     """
     claim_id = new_id("clm")
+    async with store.reading() as tx:
+        if not await outbox.any_due(tx, store.clock.now_ms()):
+            return False
     async with store.transaction() as tx:
         items = await outbox.claim(tx, store.clock.now_ms(), LEASE_MS, claim_id, AT_ONCE)
     for item in items:

@@ -94,16 +94,11 @@ class StripeGateway:
 
     # --- customers ---
 
-    async def create_customer(self, customer: str) -> str:
-        """The Stripe customer for one of ours, the same for repeated and racing calls. Its id."""
-        made = await self._call(
-            "post",
-            "/v1/customers",
-            {"metadata": {model.CUSTOMER_KEY: customer}},
-            wire.Named,
-            f"tollhouse-customer-{customer}",
-        )
-        return made.id
+    async def create_customer(self, customer: str, attempt: str) -> str:
+        """The Stripe customer for one of ours, the same for racing calls of one `attempt`. Its id."""
+        params = {"metadata": {model.CUSTOMER_KEY: customer}}
+        key = f"tollhouse-customer-{customer}-{attempt}"
+        return (await self._call("post", "/v1/customers", params, wire.Named, key)).id
 
     async def describe_customer(
         self, stripe_id: str, *, email: str | None, name: str | None, locale: str | None
