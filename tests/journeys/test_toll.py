@@ -57,7 +57,7 @@ async def test_a_declined_card_changes_nothing_and_the_page_says_why(aurion: Tow
     await page.get_by_role("button", name="Choose Starter").click()
     await page.wait_for_url(re.compile(re.escape(aurion.sandbox)))
     await pay(page, DECLINES)
-    await expect(page.get_by_text("Your card was declined.")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("Your card was declined.")
 
     assert await credits_left(aurion, page) == "100"
     await page.goto(f"{aurion.url}/app/billing")
