@@ -402,8 +402,8 @@ class LongLedgerMachine(LedgerMachine):
     """The same life, longer."""
 
 
-TestLedger = LedgerMachine.TestCase
+TestLedger = pytest.mark.timeout(3_600)(LedgerMachine.TestCase)
 TestLedger.settings = TORTURE if os.environ.get("HYPOTHESIS_PROFILE") == "torture" else _settings(500, 40)
 
-TestLedgerForLong = pytest.mark.torture(LongLedgerMachine.TestCase)
+TestLedgerForLong = pytest.mark.torture(pytest.mark.timeout(3_600)(LongLedgerMachine.TestCase))
 TestLedgerForLong.settings = TORTURE
