@@ -152,6 +152,9 @@ async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: 
     assert last_webhook(product.house) == (
         "failed", "webhooks come in, and STRIPE_WEBHOOK_SECRET did not sign them", "STRIPE_WEBHOOK_SECRET",
     )  # fmt: skip
+    shown = (await product.client.get("/health")).json()
+    assert shown["status"] == "ok"
+    assert "STRIPE_WEBHOOK_SECRET did not sign them; fix: " in shown["checks"]["webhook_signature"]
     product.house.store.clock.test_offset_ms += 1
     await product.send(event(), good)
     assert last_webhook(product.house)[0] == "ok"
@@ -160,6 +163,8 @@ async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: 
         answer = await bare.send(event(), good)
         assert answer.status_code == 400
         assert last_webhook(bare.house)[1] == "webhooks come in, and STRIPE_WEBHOOK_SECRET is missing"
+        shown = (await bare.client.get("/health")).json()["checks"]
+        assert "STRIPE_WEBHOOK_SECRET is missing; fix: " in shown["webhook_signature"]
 
 
 async def test_only_post_is_understood_and_large_bodies_are_refused(product: Served) -> None:

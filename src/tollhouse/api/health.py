@@ -7,6 +7,8 @@ from litestar import Response, get
 
 import tollhouse
 from tollhouse.api.answers import NO_SECURITY, TheHouse, answers_with, json_answer
+from tollhouse.billing.checks import BillingCheck
+from tollhouse.billing.checks import checks as billing_checks
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.store import Sql
@@ -15,7 +17,8 @@ PING = Sql("select 1 as one")
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`status` is ok or failing; `checks` says of each thing that serving needs whether it works, and the fix."""
+    """`status` is ok or failing; `checks` says of each thing whether it works, and the fix. Trouble with payments is
+    shown and does not fail the instance."""
 
     status: str
     environment: str
@@ -34,8 +37,14 @@ async def health(house: TheHouse) -> Response[Any]:
         "clock": "ok" if house.store.clock.trusted else "the clock has jumped",
     }
     status = "ok" if all(found == "ok" for found in checks.values()) else "failing"
-    answer = Health(status, house.settings.environment, tollhouse.__version__, checks)
+    # Shown, but no reason to take this instance out of service: everything but selling goes on.
+    shown = checks | {check.name: _told(check) for check in billing_checks(house.settings, house.webhooks)}
+    answer = Health(status, house.settings.environment, tollhouse.__version__, shown)
     return json_answer(answer, 200 if status == "ok" else 503, {"cache-control": "no-store"})
+
+
+def _told(check: BillingCheck) -> str:
+    return "ok" if check.status == "ok" else f"{check.message}; fix: {check.fix}"
 
 
 async def _database(house: House) -> str:
