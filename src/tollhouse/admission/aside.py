@@ -10,13 +10,13 @@ import structlog
 
 from tollhouse.admission import queries
 from tollhouse.admission.deciding import Decision, decide, replayed
-from tollhouse.admission.lanes import fail, key_reused, succeed, unknown_customer
+from tollhouse.admission.lanes import Refused, fail, key_reused, succeed, unknown_customer
 from tollhouse.admission.lapsing import lapse_due
 from tollhouse.admission.model import Ask, Outcome
 from tollhouse.catalog.model import Catalog
-from tollhouse.kernel.errors import KeyReused, TollhouseError
+from tollhouse.kernel.errors import KeyReused, TollhouseError, Unavailable
 from tollhouse.ledger.book import Book, book_of, encode, first_answer, keep_answer
-from tollhouse.store import ConnectionLost, Store, StoreFailure, Tx, cell_of
+from tollhouse.store import Store, StoreFailure, Tx, cell_of
 
 LOCKED_PAUSE_SECONDS = 0.02
 FAILURE_PAUSE_SECONDS = 0.1
@@ -29,9 +29,10 @@ Result = Outcome | TollhouseError
 class Aside:
     """The customers being handled one by one, each by one task, their asks in the order of arrival."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, catalog: Catalog, refused: Refused) -> None:
         self._store = store
         self._catalog = catalog
+        self._refused = refused
         self._waiting: dict[str, dict[Ask, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,23 +61,28 @@ class Aside:
         try:
             while queue:
                 asks = [ask for ask in queue if not ask.future.done()]
-                pause = 0.0
-                try:
-                    pause = 0.0 if await self._answer(customer, asks) else LOCKED_PAUSE_SECONDS
-                except StoreFailure as error:
-                    pause = FAILURE_PAUSE_SECONDS
-                    for ask in asks:
-                        ask.uncertain = ask.uncertain or isinstance(error, ConnectionLost)
+                pause = await self._try(customer, asks) if asks else 0.0
                 self._give_up_late(asks)
                 for ask in [ask for ask in queue if ask.future.done()]:
                     del queue[ask]
                 await asyncio.sleep(pause)
-        except Exception as error:
-            log.exception("aside.failed", customer=customer)
-            for ask in queue:
-                fail(ask, error)
         finally:
             del self._waiting[customer]
+
+    async def _try(self, customer: str, asks: list[Ask]) -> float:
+        """Answer them; the seconds to wait before another try. Of an unexpected failure only the culprit hears (rule 4)."""
+        try:
+            return 0.0 if await self._answer(customer, asks) else LOCKED_PAUSE_SECONDS
+        except StoreFailure:
+            return FAILURE_PAUSE_SECONDS
+        except Exception as error:
+            if len(asks) > 1 and not isinstance(error, Unavailable):
+                middle = len(asks) // 2
+                return max(await self._try(customer, asks[:middle]), await self._try(customer, asks[middle:]))
+            log.exception("aside.failed", customer=customer)
+            for ask in asks:
+                fail(ask, error)
+            return 0.0
 
     async def _answer(self, customer: str, asks: list[Ask]) -> bool:
         """Decide them all in one transaction; False when the row is somebody else's at this moment."""
@@ -94,6 +100,8 @@ class Aside:
                 await book.save(tx)
         for ask, result in zip(asks, results, strict=True):
             if isinstance(result, Outcome):
+                if not result.allowed:
+                    self._refused(ask, result.code or "", self._store.clock.now_ms())
                 succeed(ask, result)
             else:
                 fail(ask, result)
@@ -106,13 +114,15 @@ class Aside:
         except KeyReused:
             return key_reused(ask.key)
         if first is not None:
-            return Outcome(first.encode() if ask.uncertain else replayed(first.encode()), True)
+            answer = first.encode()
+            return Outcome(answer if answer in ask.tried else replayed(answer), True)
         try:
             decision = decide(book.state, self._catalog, ask, book.now)
         except TollhouseError as error:
             return error
         if decision.shortage is not None:
             return Outcome(decision.answer, False, decision.shortage.code, decision.limit)
+        ask.tried = (*ask.tried, decision.answer)  # should the commit's outcome stay unknown
         book.add(decision.state, decision.entries)
         await keep_answer(tx, book, ask.operation, ask.key, ask.fingerprint, decision.answer.decode())
         await self._write_slots(tx, book, ask, decision)

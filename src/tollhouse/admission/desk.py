@@ -36,14 +36,17 @@ class Admission:
         self.catalog = catalog
         self.prices = PriceList(catalog)
         self.refusals = RefusalCounter()
-        self._aside = Aside(store, catalog)
+        self._aside = Aside(store, catalog, self._count_refusal)
         self._lanes = [
             Lane(
                 open_port(store), catalog, store.clock, self._aside.step, self._aside.holds,
-                lambda ask, code, now: self.refusals.count(ask.customer, ask.action, code, now), max(512, cache_size // lanes),
+                self._count_refusal, cache_size // lanes,
             )
             for _ in range(lanes)
         ]  # fmt: skip
+
+    def _count_refusal(self, ask: Ask, code: str, now: int) -> None:
+        self.refusals.count(ask.customer, ask.action, code, now)
 
     def submit(
         self, operation: Operation, customer: str, charge: Charge, key: str | None, fingerprint: bytes,

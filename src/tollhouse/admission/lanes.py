@@ -43,6 +43,8 @@ class Round:
         self.decided: dict[str, list[tuple[Ask, Decision]]] = {}
         self.refused: dict[str, list[tuple[Ask, Decision]]] = {}
         self.same_key: dict[tuple[str, str, str], tuple[Ask, Decision, list[Ask]]] = {}
+        self.absent: set[str] = set()  # the database has no such customer
+        self.lost: set[str] = set()  # forgotten while this round was waiting: to be loaded again
 
     def forget(self, customer: str) -> None:
         """Take back every decision for this customer; it will be decided again from a fresh state."""
@@ -128,18 +130,13 @@ class Lane:
                     "the database's clock has jumped", code="clock_disagrees", fix="look at its time service"
                 )
             try:
-                stale = await self._pass(pending, stale, lock=uncertain)
+                stale = await self._pass_or_set_aside(pending, stale, lock=uncertain)
                 uncertain = False
-            except ConnectionLost as error:
-                uncertain = True
-                stale = {ask.customer for ask in pending}
-                pending = await self._wait_for_database(pending, error)
-                continue
-            except LockedByAnother:
-                stale = await self._set_locked_aside(pending)
             except StoreFailure as error:
+                uncertain = uncertain or isinstance(error, ConnectionLost)
                 stale = {ask.customer for ask in pending}
-                pending = await self._wait_for_database(pending, error)
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
+                pending = self._give_up_late(pending, error)
                 continue
             pending = [ask for ask in pending if ask.customer in stale and not ask.future.done()]
             tries += 1
@@ -163,20 +160,21 @@ class Lane:
             self._cache.pop(customer, None)
             self._step_aside(customer, [a for a in asks if a.customer == customer and not a.future.done()])
 
-    async def _set_locked_aside(self, asks: list[Ask]) -> set[str]:
-        """A row is locked by somebody else: its customer steps aside, the others go on in a batch."""
-        customers = sorted({ask.customer for ask in asks})
-        free = await self._port.free(customers)
-        locked = set(customers) - free
-        self._move_aside(locked, asks)
-        return free
+    async def _pass_or_set_aside(self, asks: list[Ask], stale: set[str], *, lock: bool) -> set[str]:
+        """One round. Where a row is locked by somebody else its customer steps aside, and the others are to go again."""
+        try:
+            return await self._pass(asks, stale, lock=lock)
+        except LockedByAnother as error:
+            waiting = self._give_up_late(asks, error)
+            customers = sorted({ask.customer for ask in waiting})
+            free = await self._port.free(customers)
+            self._move_aside(set(customers) - free, waiting)
+            return free
 
-    async def _wait_for_database(self, asks: list[Ask], error: StoreFailure) -> list[Ask]:
-        """Pause before another try; asks whose time is over are answered with the error."""
-        await asyncio.sleep(RETRY_PAUSE_SECONDS)
+    def _give_up_late(self, asks: list[Ask], error: StoreFailure) -> list[Ask]:
+        """Asks whose time is over are answered with the error; the others."""
         now = asyncio.get_running_loop().time()
         for ask in asks:
-            ask.uncertain = ask.uncertain or isinstance(error, ConnectionLost)
             if now > ask.deadline:
                 self._cache.pop(ask.customer, None)
                 fail(ask, error)
@@ -194,7 +192,10 @@ class Lane:
         doubted = {customer for customer in work.refused if customer not in fresh}
         if doubted:
             await self._confirm(doubted, asks, work, now)
-        return await self._save(work)
+        stale = await self._save(work)
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return stale | work.lost
 
     async def _confirm(self, doubted: set[str], asks: Sequence[Ask], work: Round, now: int) -> None:
         """Refusals came from copies: read versions and keys, and decide again where the copy was not the truth (rule 1)."""
@@ -218,8 +219,9 @@ class Lane:
             found = loaded.accounts.get(customer)
             if found is None:
                 self._cache.pop(customer, None)
+                work.absent.add(customer)
             elif found[0] != self._cache.get(customer, (None,))[0]:
-                self._remember(customer, found[0], decode_state(found[1]))
+                self._cache[customer] = (found[0], decode_state(found[1]))
         answer_known(concerned, loaded)
         if loaded.due:
             self._move_aside(loaded.due, [ask for ask in concerned if not ask.future.done()])
@@ -240,7 +242,10 @@ class Lane:
             if state is None:
                 cached = self._cache.get(customer)
                 if cached is None:
-                    fail(ask, unknown_customer(customer))
+                    if customer in work.absent:
+                        fail(ask, unknown_customer(customer))
+                    else:
+                        work.lost.add(customer)
                     continue
                 version, state = cached
                 self._cache.move_to_end(customer)
@@ -267,12 +272,12 @@ class Lane:
                 batch.add_account(customer, work.versions[customer], work.states[customer])
                 for ask, decision in work.decided[customer]:
                     batch.add_decision(ask, decision)
-            saved = await self._port.save(batch)
+            saved = await self._written(batch, work)
         stale = set(work.decided) - saved
         for customer in stale:
             self._cache.pop(customer, None)
         for customer in saved:
-            self._remember(customer, work.versions[customer] + 1, work.states[customer])
+            self._cache[customer] = (work.versions[customer] + 1, work.states[customer])
             for ask, decision in work.decided[customer]:
                 succeed(ask, Outcome(decision.answer, True, None, decision.limit))
         for (customer, _, _), (first, decision, followers) in work.same_key.items():
@@ -286,11 +291,15 @@ class Lane:
                     succeed(ask, Outcome(decision.answer, False, code, decision.limit))
         return stale
 
-    def _remember(self, customer: str, version: int, state: State) -> None:
-        cache = self._cache
-        cache[customer] = (version, state)
-        if len(cache) > self._cache_size:
-            cache.popitem(last=False)
+    async def _written(self, batch: Batch, work: Round) -> set[str]:
+        """The customers that were saved. After a lost connection each ask knows which answer may have been saved (rule 5)."""
+        try:
+            return await self._port.save(batch)
+        except ConnectionLost:
+            for decisions in work.decided.values():
+                for ask, decision in decisions:
+                    ask.tried = (*ask.tried, decision.answer)
+            raise
 
 
 def answer_known(asks: Iterable[Ask], loaded: Loaded) -> None:
@@ -303,7 +312,7 @@ def answer_known(asks: Iterable[Ask], loaded: Loaded) -> None:
             fail(ask, key_reused(ask.key))
         else:
             first = known.answer.encode()
-            succeed(ask, Outcome(first if ask.uncertain else replayed(first), True))
+            succeed(ask, Outcome(first if first in ask.tried else replayed(first), True))
 
 
 def answer_followers(first: Ask, decision: Decision, followers: Iterable[Ask]) -> None:

@@ -1,10 +1,12 @@
 """Leases and holds that nobody kept: they come back by themselves, dated at the moment they lapsed, once."""
 
 import msgspec
+import structlog
 
 from tollhouse.admission import queries
 from tollhouse.admission.returns import GivenBack, return_amounts, what_is_left
 from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.errors import Conflict, TollhouseError
 from tollhouse.ledger.actions import read_entry
 from tollhouse.ledger.book import Book, open_book
 from tollhouse.ledger.granting import metadata_json
@@ -15,6 +17,8 @@ from tollhouse.store import Row, Store, Tx
 
 CUSTOMERS_AT_ONCE = 100
 
+log = structlog.get_logger(__name__)
+
 _slots = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -23,7 +27,10 @@ async def lapse_due(tx: Tx, catalog: Catalog, book: Book) -> None:
     for row in await tx.fetch(queries.LEASES_DUE_OF, cell=book.cell, customer=book.customer, now=book.now):
         await end_lease(tx, book, row, "lease_lapse", row["expires_at"], row["last_beat"])
     for row in await tx.fetch(queries.HOLDS_DUE_OF, cell=book.cell, customer=book.customer, now=book.now):
-        await expire_hold(tx, catalog, book, row["seq"], row["on_expiry"], row["expires_at"])
+        try:
+            await expire_hold(tx, catalog, book, row["seq"], row["on_expiry"], row["expires_at"])
+        except Conflict as error:  # the spent lot finds no room: the hold stays, and everything else goes on
+            log.warning("hold.not_expired", customer=book.customer, seq=row["seq"], error=str(error))
 
 
 async def end_lease(tx: Tx, book: Book, row: Row, kind: str, at: int, used_until: int) -> int:
@@ -79,14 +86,21 @@ async def expire_hold(tx: Tx, catalog: Catalog, book: Book, seq: int, on_expiry:
 
 
 async def sweep(store: Store, catalog: Catalog) -> list[str]:
-    """Lapse what is due for up to a hundred customers, each in its own transaction; their ids."""
+    """Lapse what is due for up to a hundred customers, each in its own transaction; the ids of those that changed."""
     now = store.clock.now_ms()
     async with store.reading() as tx:
         due = {row["customer"] for row in await tx.fetch(queries.LEASES_DUE, now=now, most=CUSTOMERS_AT_ONCE)}
         due |= {row["customer"] for row in await tx.fetch(queries.HOLDS_DUE, now=now, most=CUSTOMERS_AT_ONCE)}
+    changed: list[str] = []
     for customer in sorted(due):
-        async with store.transaction() as tx:
-            book = await open_book(tx, catalog, customer, store.clock.now_ms())
-            await lapse_due(tx, catalog, book)
-            await book.save(tx)
-    return sorted(due)
+        try:
+            async with store.transaction() as tx:
+                book = await open_book(tx, catalog, customer, store.clock.now_ms())
+                await lapse_due(tx, catalog, book)
+                await book.save(tx)
+        except TollhouseError as error:  # one customer that cannot be swept must not stop the others
+            log.error("sweep.failed", customer=customer, error=str(error))
+            continue
+        if book.entries:
+            changed.append(customer)
+    return changed

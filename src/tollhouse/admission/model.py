@@ -52,7 +52,7 @@ class Ask(msgspec.Struct, eq=False):
     future: asyncio.Future["Outcome"]
     metadata: str | None = None
     terms: HoldTerms | None = None
-    uncertain: bool = False  # a connection was lost while it was being saved
+    tried: tuple[bytes, ...] = ()  # answers that may have been saved when a connection was lost
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -104,6 +104,7 @@ REOPEN_LEASE = Sql(
 LEASES_DUE_OF = Sql(
     "select seq, action, slots, ttl_ms, started_at, last_beat, expires_at, ended_at from lease"
     " where cell = :cell and customer = :customer and ended_at is null and expires_at <= :now order by expires_at"
+    " [[for update]]"  # a heartbeat that comes at this moment is waited for, and looked at again
 )
 LEASES_DUE = Sql("select distinct customer from lease where ended_at is null and expires_at <= :now limit :most")
 

@@ -116,7 +116,7 @@ class PostgresStore:
         try:
             async with self._pool.acquire() as connection, connection.transaction(readonly=readonly):
                 yield PostgresTx(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError) as error:
             raise translate(error) from error
 
     def transaction(self) -> Any:

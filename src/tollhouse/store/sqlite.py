@@ -29,6 +29,12 @@ def connect(path: str) -> sqlite3.Connection:
     return connection
 
 
+def rollback_if_open(connection: sqlite3.Connection) -> None:
+    """End the transaction without effect; some failures have ended it already."""
+    if connection.in_transaction:
+        connection.execute("rollback")
+
+
 def translate(error: sqlite3.Error) -> Exception:
     """The store's own error for a driver's."""
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
@@ -102,7 +108,7 @@ class SqliteStore:
             try:
                 yield tx
             except BaseException:
-                await asyncio.shield(tx.plain("rollback"))
+                await asyncio.shield(tx._run(lambda: rollback_if_open(self._writer)))
                 raise
             await self._commit(tx)
 
@@ -111,19 +117,15 @@ class SqliteStore:
             await tx.plain("begin immediate")
         except asyncio.CancelledError:
             # The thread may still begin: undo it behind our back, in the same thread's order.
-            self._writer_thread.submit(self._rollback_if_open)
+            self._writer_thread.submit(rollback_if_open, self._writer)
             raise
 
     async def _commit(self, tx: SqliteTx) -> None:
         try:
             await asyncio.shield(tx.plain("commit"))
         except StoreFailure:
-            await tx._run(self._rollback_if_open)
+            await tx._run(lambda: rollback_if_open(self._writer))
             raise
-
-    def _rollback_if_open(self) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("rollback")
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction inside the writer thread: for batches that need no await between statements."""
@@ -134,7 +136,7 @@ class SqliteStore:
                 result = work(self._writer)
                 self._writer.execute("commit")
             except BaseException:
-                self._rollback_if_open()
+                rollback_if_open(self._writer)
                 raise
             return result
 
@@ -164,15 +166,14 @@ class SqliteStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SqliteTx]:
-        reader = await self._readers.get()
-        tx = SqliteTx(*reader)
+        connection, thread = reader = await self._readers.get()
+        tx = SqliteTx(connection, thread)
         try:
             await tx.plain("begin")
-            try:
-                yield tx
-            finally:
-                await asyncio.shield(tx.plain("rollback"))
+            yield tx
         finally:
+            # Nobody waits for it: the next reader comes after it, in the same thread's order, whatever was cancelled.
+            thread.submit(rollback_if_open, connection)
             self._readers.put_nowait(reader)
 
     async def close(self) -> None:
