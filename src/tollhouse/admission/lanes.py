@@ -125,10 +125,7 @@ class Lane:
         uncertain = False
         pending = asks
         while pending := self._without_aside(pending):
-            if not self._clock.trusted:
-                raise Unavailable(
-                    "the database's clock has jumped", code="clock_disagrees", fix="look at its time service"
-                )
+            self._clock.require_trusted()
             try:
                 stale = await self._pass_or_set_aside(pending, stale, lock=uncertain)
                 uncertain = False

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
@@ -19,12 +20,14 @@ from tollhouse.api.bodies import CallerGone, decode, decoder_of, read_body
 from tollhouse.api.callers import authenticate
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.house import House
-from tollhouse.kernel.errors import InvalidRequest, TollhouseError
+from tollhouse.kernel.errors import InvalidRequest, InvariantBroken, TollhouseError
 from tollhouse.kernel.ids import is_id
 
 MOST_BODY_BYTES = 4 * 1024 * 1024
 JSON, PROBLEM = b"application/json", PROBLEM_JSON.encode()
 ALLOWED = [(b"allow", b"OPTIONS, POST")]
+
+log = structlog.get_logger(__name__)
 
 _ADMIT, _BATCH = decoder_of(AdmitRequest), decoder_of(BatchRequest)
 
@@ -110,6 +113,9 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
             answers.append(item if isinstance(item, bytes) else (await item).body)
         except TollhouseError as error:
             answers.append(_error_item(error))
+        except Exception as error:  # the other items were decided, and their answers are wanted
+            log.error("batch.item_failed", exc_info=error)
+            answers.append(_error_item(InvariantBroken("this item failed here; it has been logged", fix="send it again")))
     return b'{"items":[' + b",".join(answers) + b"]}", []
 
 

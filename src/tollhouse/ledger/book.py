@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
+import structlog
 
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import ConfigurationError, InvariantBroken, KeyReused, NotFound, Unavailable
@@ -20,6 +21,8 @@ from tollhouse.ledger.granting import Change
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, Entry, Lot, LotFacts, Move, State
 from tollhouse.ledger.turning import advance
 from tollhouse.store import Row, Tx, Value, cell_of
+
+log = structlog.get_logger(__name__)
 
 AHEAD_MS = 5_000
 """A `decided_at` that lies further ahead than this is a clock that cannot be believed (rule 6)."""
@@ -45,6 +48,7 @@ def plan_of(catalog: Catalog, state: State) -> PlanVersion:
 def time_of(state: State, now: int) -> int:
     """`now`, never below `decided_at`. Raises Unavailable when the two are more than 5 s apart the wrong way."""
     if state.decided_at > now + AHEAD_MS:
+        log.error("clock.behind_the_books", by_ms=state.decided_at - now, fix="check the time service of every host")
         raise Unavailable(
             f"the customer's last decision lies {state.decided_at - now} ms ahead of the database's clock",
             code="clock_disagrees",

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
+from tollhouse.kernel.errors import Unavailable
+
 JUMP_MS = 5_000
 AGREEING_MEASUREMENTS = 3
 
@@ -59,6 +61,14 @@ class DatabaseClock:
         self._offset_ms = offset
         self._doubtful.clear()
         self.trusted = True
+
+    def require_trusted(self) -> None:
+        """Raises Unavailable `clock_disagrees` while the clock has jumped: nothing is to be written then (rule 6)."""
+        if not self.trusted:
+            raise Unavailable(
+                "the database's clock has jumped", code="clock_disagrees",
+                fix="check the time service of the database's host; nothing was written",
+            )  # fmt: skip
 
     def monotonic_ms(self) -> int:
         """Our own monotonic clock, for taking measurements."""

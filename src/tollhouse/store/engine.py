@@ -49,7 +49,7 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
         """Commits when the block ends, rolls back when it raises. On SQLite it holds the one writer (`BEGIN IMMEDIATE`):
-        never await anything slow inside."""
+        never await anything slow inside. Raises Unavailable while the clock is not trusted."""
         ...
 
     def reading(self) -> AbstractAsyncContextManager[Tx]:

@@ -113,6 +113,8 @@ class PostgresStore:
 
     @asynccontextmanager
     async def _session(self, readonly: bool) -> AsyncIterator[PostgresTx]:
+        if not readonly:
+            self.clock.require_trusted()
         try:
             async with self._pool.acquire() as connection, connection.transaction(readonly=readonly):
                 yield PostgresTx(connection)

@@ -102,6 +102,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteTx]:
+        self.clock.require_trusted()
         async with self._turn:
             tx = SqliteTx(self._writer, self._writer_thread)
             await self._begin(tx)
