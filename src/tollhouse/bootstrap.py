@@ -13,6 +13,7 @@ from tollhouse.api import decisions, health, runbooks
 from tollhouse.api import test_clock as test_clock_api
 from tollhouse.api.app import build_app
 from tollhouse.api.billing import billing_routes
+from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
 from tollhouse.api.webhooks import webhook_routes
@@ -96,6 +97,7 @@ def build_application(house: House) -> Litestar:
         *hot_routes(house),
         *webhook_routes(house, house.webhooks),
         decisions.routes(house),
+        catalog_routes(house),
         customer_routes(house),
         *billing_routes(),
         runbooks.validate_tool_access,

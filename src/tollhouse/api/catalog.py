@@ -1,0 +1,104 @@
+"""`GET /v1/catalog`: what this instance sells and what actions cost, for the product's own servers and for `selftest`."""
+
+import msgspec
+from litestar import Router, get
+
+from tollhouse.api.answers import SECRET_KEY_SECURITY, TheHouse
+from tollhouse.api.sessions import server_only
+from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion
+from tollhouse.house import House
+from tollhouse.kernel.units import unscale
+from tollhouse.ledger.views import Amount
+
+
+class MeterOffer(msgspec.Struct, frozen=True):
+    """Something that is limited; amounts on it have at most so many decimals."""
+
+    kind: str
+    decimals: int
+    label: str
+
+
+class ActionOffer(msgspec.Struct, frozen=True):
+    """What an action costs, by meter; the caller may name the amount on the meters of `priced_by`."""
+
+    label: str
+    cost: dict[str, Amount]
+    priced_by: list[str]
+
+
+class ToolOffer(msgspec.Struct, frozen=True):
+    """A tool of the pages, and the action that launching it is."""
+
+    title: str
+    action: str
+
+
+class PriceOffer(msgspec.Struct, frozen=True):
+    """Minor units of a currency, for a month or a year."""
+
+    amount: int
+    currency: str
+    every: str
+
+
+class PlanOffer(msgspec.Struct, frozen=True):
+    """A plan as it is sold now. `limits`: null is unlimited. `credits`: granted each time its period is paid."""
+
+    plan: str
+    version: int
+    title: str
+    limits: dict[str, Amount | None]
+    credits: dict[str, Amount]
+    adds: list[str]
+    prices: list[PriceOffer]
+
+
+class CatalogView(msgspec.Struct, frozen=True):
+    """The whole catalogue; plans from the smallest to the largest. `adds` names credits that join what is left."""
+
+    product: str
+    free_plan: str
+    meters: dict[str, MeterOffer]
+    actions: dict[str, ActionOffer]
+    tools: dict[str, ToolOffer]
+    plans: list[PlanOffer]
+
+
+@get("/v1/catalog", summary="Read the catalogue", tags=["Catalogue"])
+async def read_catalog(house: TheHouse) -> CatalogView:
+    """Meters, actions with their cost, tools, plans with their limits and prices."""
+    catalog = house.catalog
+    return CatalogView(
+        catalog.product.name,
+        catalog.free_plan,
+        {name: MeterOffer(meter.kind, meter.decimals, meter.label) for name, meter in catalog.meters.items()},
+        {name: _action(action, catalog) for name, action in catalog.actions.items()},
+        {name: ToolOffer(tool.title, tool.action) for name, tool in catalog.tools.items()},
+        [_plan(plan, catalog.meters) for plan in sorted(catalog.plans.values(), key=lambda plan: plan.rank)],
+    )
+
+
+def _action(action: Action, catalog: Catalog) -> ActionOffer:
+    cost = {meter: unscale(amount, catalog.meters[meter].decimals) for meter, amount in action.cost.items()}
+    return ActionOffer(action.label, cost, list(action.priced_by_caller))
+
+
+def _plan(plan: PlanVersion, meters: dict[str, Meter]) -> PlanOffer:
+    credits: dict[str, Amount] = {}
+    for grant in plan.grants:
+        credits[grant.meter] = credits.get(grant.meter, 0) + unscale(grant.amount, meters[grant.meter].decimals)
+    return PlanOffer(
+        plan.plan,
+        plan.version,
+        plan.title,
+        {name: None if limit is None else unscale(limit, meters[name].decimals) for name, limit in plan.limits.items()},
+        credits,
+        [grant.meter for grant in plan.grants if grant.mode == "add"],
+        [PriceOffer(price.amount_minor, price.currency, price.every) for price in plan.prices],
+    )
+
+
+def catalog_routes(house: House) -> Router:
+    """The route, for callers with a secret key."""
+    return Router("/", route_handlers=[read_catalog], guards=[server_only(house)], security=SECRET_KEY_SECURITY)
