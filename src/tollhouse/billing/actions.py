@@ -71,7 +71,7 @@ class InvoiceView(msgspec.Struct, frozen=True):
 async def subscription_of(tx: Tx, customer: str) -> SubscriptionView | None:
     """The live subscription that counts, else None."""
     for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer):
-        if row["status"] in LIVE_STATUSES and row["plan"] is not None:
+        if row["status"] in LIVE_STATUSES and row["plan"] is not None and row["second_since"] is None:
             return SubscriptionView(
                 row["id"], row["status"], row["plan"], row["every"], Money(row["amount_minor"], row["currency"]),
                 row["period_start"], row["period_end"], row["cancel_at"],

@@ -71,8 +71,9 @@ def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _
     mapped: list[Subscription] = []
     unmapped: list[Subscription] = []
     versions: dict[str, PlanVersion] = {}
+    first_known = {name for name, row in rows.items() if row["second_since"] is None}
     for subscription in sorted(
-        snapshot.subscriptions, key=lambda found: (found.created_at, found.id not in rows, found.id)
+        snapshot.subscriptions, key=lambda found: (found.created_at, found.id not in first_known, found.id)
     ):
         found = prices.item_of(subscription)
         if found is not None:
@@ -93,7 +94,8 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
         if not subscription.items:
             continue
         known = rows.get(subscription.id)
-        second_since = known["second_since"] if known is not None else None
+        counts = picture.chosen is not None and picture.chosen.id == subscription.id
+        second_since = known["second_since"] if known is not None and not counts else None
         if subscription.id in seconds and second_since is None:
             second_since = now
             await _alert(tx, customer, *_second_subscription(customer, subscription), now=now)
