@@ -46,6 +46,10 @@ priced_by = ["credits"]
 [actions.create_project]
 cost = { projects = 1 }
 
+[tools.app-builder]
+title = "App Builder"
+cost = { credits = 50 }
+
 [plans.free]
 credits = { credits = 100 }
 limits = { sessions = 100, exports = 3, requests = 6, concurrent = 1, projects = 1 }
