@@ -10,27 +10,62 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import ScalarRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ControllerRouterHandler, Message, Scope
+from litestar.types import ControllerRouterHandler, Message, Scope, Send
 
-import tollhouse
 from tollhouse.api.answers import ExactResponse
 from tollhouse.api.bodies import ApiRequest
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.api.reference import reference_routes
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
 
-API_PATHS = ("/v1/", "/api/", "/billing/", "/webhooks/", "/health", "/openapi")
+API_PATHS = ("/v1/", "/api/", "/billing/", "/webhooks/", "/health", "/openapi", "/docs/openapi")
 MOST_BODY_BYTES = 4 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
-
-
 ErrorPage = Callable[[AnyRequest, int], Response[Any]]
+
+
+NO_METHOD = "-"
+
+
+class Application(Litestar):
+    """The framework's application, which knows HEAD wherever there is a GET, and every method of an address in OPTIONS."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        method = scope["method"] if scope["type"] == "http" else ""
+        if method == "HEAD":
+            await super().__call__(_asked_with(scope, "GET"), receive, _without_body(send))
+        elif method == "OPTIONS" and not _is_preflight(scope):
+            # The framework's own handler tells the methods of one handler only; its refusal tells them all.
+            await super().__call__(_asked_with(scope, NO_METHOD), receive, _without_body(send, refused_status=204))
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _asked_with(scope: Any, method: str) -> Any:
+    return {**scope, "method": method}
+
+
+def _is_preflight(scope: Any) -> bool:
+    """A browser's question whether a page of another origin may call; answered by the CORS settings."""
+    return any(name == b"access-control-request-method" for name, _ in scope["headers"])
+
+
+def _without_body(send: Send, refused_status: int = 405) -> Send:
+    """Send only the head of the answer; `refused_status` takes the place of 405."""
+
+    async def head(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        elif message["status"] == 405 != refused_status:
+            kept = [(name, value) for name, value in message["headers"] if name in (b"allow", b"x-request-id")]
+            message = {**message, "status": refused_status, "headers": kept}
+        await send(message)
+
+    return head
 
 
 def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_page: ErrorPage | None = None) -> Litestar:
@@ -46,12 +81,13 @@ def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_pag
         return _answer(request, status, body, dict(error.headers or {}), error_page)
 
     def unknown(request: AnyRequest, error: Exception) -> Response[Any]:
-        log.error("request.failed", path=request.url.path, method=request.method, exc_info=error)
+        name = secrets.token_hex(8)
+        log.error("request.failed", id=name, path=request.url.path, method=request.method, exc_info=error)
         body = problem(500, "internal_error", "something went wrong here; it has been logged", {"fix": "try again"})
-        return _answer(request, 500, body, {}, error_page)
+        return _answer(request, 500, body, {"x-request-id": name}, error_page)
 
-    return Litestar(
-        list(routes),
+    return Application(
+        [*routes, reference_routes(house, routes)],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         exception_handlers={TollhouseError: ours, HTTPException: framework, Exception: unknown},
         request_class=ApiRequest,
@@ -59,18 +95,7 @@ def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_pag
         before_send=[_request_id],
         cors_config=_cors(house),
         request_max_body_size=MOST_BODY_BYTES,
-        openapi_config=OpenAPIConfig(
-            title=f"{house.catalog.product.name} · Tollhouse",
-            version=tollhouse.__version__,
-            path="/docs",
-            render_plugins=[ScalarRenderPlugin()],
-            components=Components(
-                security_schemes={
-                    "secretKey": SecurityScheme(type="http", scheme="bearer", description="A secret key `th_sk_…`"),
-                    "session": SecurityScheme(type="apiKey", name="th_session", security_scheme_in="cookie"),
-                }
-            ),
-        ),
+        openapi_config=None,
         state=State({"house": house}),
         logging_config=None,
         debug=False,

@@ -56,8 +56,6 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
         if scope["method"] == "POST":
             key = authenticate(house, scope)
             body, headers = await work(house, await read_body(receive, MOST_BODY_BYTES), key)
-        elif scope["method"] == "OPTIONS":
-            status, body, headers = 204, b"", ALLOWED
         else:
             status, content_type, headers = 405, PROBLEM, ALLOWED
             body = problem(405, "method_not_allowed", "only POST is understood here", {"fix": "send it with POST"})
@@ -67,9 +65,13 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
         headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     except CallerGone:
         return
-    start = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))] if body else []
-    request_id = (b"x-request-id", secrets.token_hex(8).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*start, request_id, *headers]})
+    start = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", secrets.token_hex(8).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
@@ -115,7 +117,9 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
             answers.append(_error_item(error))
         except Exception as error:  # the other items were decided, and their answers are wanted
             log.error("batch.item_failed", exc_info=error)
-            answers.append(_error_item(InvariantBroken("this item failed here; it has been logged", fix="send it again")))
+            answers.append(
+                _error_item(InvariantBroken("this item failed here; it has been logged", fix="send it again"))
+            )
     return b'{"items":[' + b",".join(answers) + b"]}", []
 
 

@@ -4,6 +4,7 @@ A twin has the same path, the same structs and no body: it stands in an applicat
 other handlers, and only its description is used. A test calls every path of the document on the served application.
 """
 
+import inspect
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -11,12 +12,13 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from litestar import Litestar, post
 from litestar.di import Provide
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, OpenAPIHeader, Schema, SecurityScheme, Tag
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import HeaderParameter, JSONBody
 from litestar.plugins import OpenAPISchemaPlugin
+from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 import tollhouse
@@ -101,19 +103,24 @@ TWINS: Sequence[HTTPRouteHandler] = (admit, admit_batch, stripe_webhook)
 
 
 def document(house: House, routes: Sequence[ControllerRouterHandler]) -> Document:
-    """The OpenAPI 3.1 document of these routes and the twins."""
+    """The OpenAPI 3.1 document of these routes, the plain ASGI ones told by their twins."""
+    told = [route for route in routes if not isinstance(route, ASGIRouteHandler)]
     described = Litestar(
-        [*routes, *TWINS],
+        [*told, *TWINS],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         openapi_config=_config(house),
         plugins=[DecimalSchema()],
         logging_config=None,
     )
     made: Document = _tidy(described.openapi_schema.to_schema())
-    for name in _closed(described):
-        made["components"]["schemas"][name]["additionalProperties"] = False
+    schemas: Document = made["components"]["schemas"]
+    for name, kind in _structs(described).items():
+        if name in schemas:
+            schemas[name]["description"] = inspect.cleandoc(kind.__doc__ or "")
+            if kind.__struct_config__.forbid_unknown_fields:
+                schemas[name]["additionalProperties"] = False
     for name in ("Problem", "RefusalProblem"):
-        made["components"]["schemas"][name]["additionalProperties"] = True  # whatever helps may be added
+        schemas[name]["additionalProperties"] = True  # whatever helps may be added
     for item in made["paths"].values():
         for method in METHODS:
             if method in item:
@@ -175,22 +182,21 @@ def _tidy(node: Any) -> Any:
     return {**{name: part for name, part in tidy.items() if name != "oneOf"}, **forms[0]}
 
 
-def _closed(described: Litestar) -> set[str]:
-    """The names of the requests' structs that refuse unknown fields, nested ones too."""
-    found: set[str] = set()
-    waiting: list[Any] = [
-        handler.parsed_data_field.annotation
-        for route in described.routes
-        for handler in getattr(route, "route_handlers", ())
-        if handler.parsed_data_field is not None
-    ]
+def _structs(described: Litestar) -> dict[str, type[msgspec.Struct]]:
+    """The structs that requests and answers are made of, nested ones too, by the name of their schema."""
+    waiting: list[Any] = []
+    for route in described.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            data = handler.parsed_data_field
+            answers = [answer.data_container for answer in (handler.responses or {}).values()]
+            waiting += [*answers, handler.parsed_return_field.annotation, None if data is None else data.annotation]
+    found: dict[str, type[msgspec.Struct]] = {}
     while waiting:
         kind = waiting.pop()
-        waiting.extend(get_args(kind))
+        waiting += get_args(kind)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__name__ not in found:
-            waiting.extend(get_type_hints(kind).values())
-            if kind.__struct_config__.forbid_unknown_fields:
-                found.add(kind.__name__)
+            found[kind.__name__] = kind
+            waiting += get_type_hints(kind).values()
     return found
 
 
@@ -213,9 +219,11 @@ def _config(house: House) -> OpenAPIConfig:
         tags=[
             Tag("Deciding", "Before every costly action: decide, debit, and settle or give back."),
             Tag("Customers", "Who has a plan: create, look, projects, the book, grants."),
+            Tag("Catalogue", "What is limited, what costs, what is sold."),
             Tag("Billing", "Stripe's pages and events."),
             Tag("Runbooks", "The calls that products' pages make for their signed-in users."),
             Tag("Operating", "Whether this instance can serve."),
+            Tag("Testing", "The test clock, where it is on; never in production."),
         ],
         components=Components(
             headers={

@@ -40,9 +40,7 @@ def webhook_routes(house: House, webhooks: WebhookLog) -> list[ASGIRouteHandler]
 async def _serve(house: House, webhooks: WebhookLog, scope: Any, receive: Receive, send: Send) -> None:
     status, content_type, extra = 200, "application/json", {}
     try:
-        if scope["method"] == "OPTIONS":
-            status, body, extra = 204, b"", {"allow": "OPTIONS, POST"}
-        elif scope["method"] != "POST":
+        if scope["method"] != "POST":
             status, content_type, extra = 405, PROBLEM_JSON, {"allow": "OPTIONS, POST"}
             body = problem(405, "method_not_allowed", "Stripe calls this address with POST")
         else:
@@ -54,8 +52,12 @@ async def _serve(house: House, webhooks: WebhookLog, scope: Any, receive: Receiv
         status, body, extra = problem_of(error)
     except CallerGone:
         return
-    about = {"content-type": content_type, "content-length": str(len(body))} if body else {}
-    headers = {**about, "x-request-id": secrets.token_hex(8), **extra}
+    headers = {
+        "content-type": content_type,
+        "content-length": str(len(body)),
+        "x-request-id": secrets.token_hex(8),
+        **extra,
+    }
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body, "more_body": False})
