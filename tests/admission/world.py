@@ -130,9 +130,9 @@ class World:
         async with self.house.store.reading() as tx:
             return [{name: row[name] for name in row.keys()} for row in await tx.fetch(Sql(statement), **parameters)]  # noqa: SIM118
 
-    async def sweep(self) -> None:
-        """One round of the background work that lets slots and holds lapse."""
-        await sweep(self.house.store, self.house.catalog)
+    async def sweep(self) -> list[str]:
+        """One round of the background work that lets slots and holds lapse; the customers that it changed."""
+        return await sweep(self.house.store, self.house.catalog)
 
 
 @asynccontextmanager
