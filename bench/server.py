@@ -12,6 +12,7 @@ from tollhouse.admission.batch import Batch
 from tollhouse.admission.model import Ask, Loaded
 from tollhouse.admission.ports import Port, open_port
 from tollhouse.catalog.load import load_configuration
+from tollhouse.http_protocol import OneWriteProtocol
 from tollhouse.serving import Server, configure_logging
 from tollhouse.store.opening import AnyStore
 
@@ -47,7 +48,7 @@ def main() -> None:
     configuration = load_configuration(path, os.environ)
     configure_logging(configuration.settings)
     uvicorn.run(
-        Server(configuration), host="127.0.0.1", port=port, loop="uvloop", http="httptools", access_log=False,
+        Server(configuration), host="127.0.0.1", port=port, loop="uvloop", http=OneWriteProtocol, access_log=False, proxy_headers=False,
         log_level="warning", server_header=False, backlog=2048,
     )  # fmt: skip
 

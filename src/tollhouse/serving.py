@@ -14,8 +14,10 @@ import structlog
 import uvicorn
 from litestar.types import Receive, Send
 
+from tollhouse.api.deciding import hot_handlers
 from tollhouse.bootstrap import build_application, housekeeping, open_house
 from tollhouse.catalog.load import Configuration, load_configuration
+from tollhouse.http_protocol import OneWriteProtocol
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.settings import Settings
 from tollhouse.store import schema
@@ -35,11 +37,16 @@ class Server:
         self._configuration = configuration
         self._with_worker = with_worker
         self._application: Any = None
+        self._hot: dict[str, Any] = {}
         self._stack = AsyncExitStack()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+            return
+        hot = self._hot.get(scope["path"]) if scope["type"] == "http" else None
+        if hot is not None and scope["method"] == "POST":
+            await hot(scope, receive, send)
         else:
             await self._application(scope, receive, send)
 
@@ -47,6 +54,8 @@ class Server:
         """Open the house and begin the background work."""
         house = await self._stack.enter_async_context(open_house(self._configuration))
         self._application = build_application(house)
+        # Browsers of other origins have no business here, so the hot path needs nothing of the framework's.
+        self._hot = hot_handlers(house)
         jobs = [*housekeeping(house), *(jobs_of(house) if self._with_worker else [])]
         stopping = asyncio.Event()
         task = asyncio.create_task(run_jobs(jobs, stopping), name="tollhouse-background")
@@ -105,7 +114,7 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         lifespan="on",
         access_log=False,
         log_level="warning",

@@ -8,6 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Dependency
 from litestar.serialization import default_serializer
 
+from tollhouse.admission.model import RateLimit
 from tollhouse.api.problems import PROBLEM_JSON, Problem
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest
@@ -46,6 +47,11 @@ def problems(shape: type = Problem, **meanings: str) -> dict[int, ResponseSpec]:
         int(status[1:]): ResponseSpec(shape, generate_examples=False, description=meaning, media_type=PROBLEM_JSON)
         for status, meaning in meanings.items()
     }
+
+
+def rate_headers(limit: RateLimit | None) -> dict[str, str]:
+    """The header fields of an answer whose action costs a rate."""
+    return {} if limit is None else {"ratelimit": limit.left, "ratelimit-policy": limit.policy}
 
 
 def plain(text: str, field: str) -> str:

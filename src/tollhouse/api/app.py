@@ -16,6 +16,7 @@ from tollhouse.api.answers import ExactResponse
 from tollhouse.api.bodies import ApiRequest
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.api.reference import reference_routes
+from tollhouse.api.request_ids import new_request_id
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
 
@@ -141,4 +142,4 @@ async def _request_id(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start":
         headers = message["headers"]
         if not any(name == b"x-request-id" for name, _ in headers):
-            message["headers"] = [*headers, (b"x-request-id", secrets.token_hex(8).encode())]
+            message["headers"] = [*headers, (b"x-request-id", new_request_id())]

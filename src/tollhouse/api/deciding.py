@@ -4,7 +4,6 @@ They share the typed structs with the other handlers and stand in the OpenAPI do
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,13 +11,14 @@ import msgspec
 import structlog
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from litestar.types import Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tollhouse.admission.model import Outcome
 from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint_of, prepare
 from tollhouse.api.bodies import CallerGone, decode, decoder_of, read_body
 from tollhouse.api.callers import authenticate
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.api.request_ids import new_request_id
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest, InvariantBroken, TollhouseError
 from tollhouse.kernel.ids import is_id
@@ -34,18 +34,21 @@ _ADMIT, _BATCH = decoder_of(AdmitRequest), decoder_of(BatchRequest)
 Work = Callable[[House, bytes, str | None], Awaitable[tuple[bytes, list[tuple[bytes, bytes]]]]]
 
 
-def hot_routes(house: House) -> list[ASGIRouteHandler]:
-    """The plain ASGI handlers, to be mounted in Litestar."""
+def hot_handlers(house: House) -> dict[str, ASGIApp]:
+    """The two handlers by path. The server asks here first; what it does not find goes through the framework."""
 
-    @asgi("/v1/admit", copy_scope=True)
     async def admit(scope: Scope, receive: Receive, send: Send) -> None:
         await _serve(house, _admit, scope, receive, send)
 
-    @asgi("/v1/admit/batch", copy_scope=True)
     async def admit_batch(scope: Scope, receive: Receive, send: Send) -> None:
         await _serve(house, _admit_batch, scope, receive, send)
 
-    return [admit, admit_batch]
+    return {"/v1/admit": admit, "/v1/admit/batch": admit_batch}
+
+
+def hot_routes(house: House) -> list[ASGIRouteHandler]:
+    """The same handlers mounted in the framework, so that the application is whole without our server too."""
+    return [asgi(path, copy_scope=True)(handler) for path, handler in hot_handlers(house).items()]
 
 
 async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: Send) -> None:
@@ -68,7 +71,7 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
     start = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", secrets.token_hex(8).encode()),
+        (b"x-request-id", new_request_id()),
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": start})
@@ -79,7 +82,10 @@ async def _admit(house: House, body: bytes, header_key: str | None) -> tuple[byt
     request: AdmitRequest = decode(_ADMIT, body)
     customer = request.customer if is_id(request.customer, "cus") else await house.directory.find(request.customer)
     outcome = await _submit(house, request, customer, header_key)
-    return outcome.body, [] if outcome.limit is None else [(b"ratelimit", outcome.limit.encode())]
+    limit = outcome.limit
+    if limit is None:
+        return outcome.body, []
+    return outcome.body, [(b"ratelimit", limit.left.encode()), (b"ratelimit-policy", limit.policy.encode())]
 
 
 def _submit(house: House, request: AdmitRequest, customer: str, header_key: str | None) -> asyncio.Future[Outcome]:

@@ -10,7 +10,15 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 from tollhouse.admission import holds, leases, refunds
 from tollhouse.admission.model import Answer
 from tollhouse.admission.pricing import scaled
-from tollhouse.api.answers import SECRET_KEY_SECURITY, TheHouse, answers_with, json_answer, plain, problems
+from tollhouse.api.answers import (
+    SECRET_KEY_SECURITY,
+    TheHouse,
+    answers_with,
+    json_answer,
+    plain,
+    problems,
+    rate_headers,
+)
 from tollhouse.api.asks import (
     CheckRequest,
     HoldRequest,
@@ -140,8 +148,7 @@ async def hold(house: TheHouse, data: JSONBody[HoldRequest], idempotency_key: He
     customer = await house.directory.find(data.customer)
     mark = fingerprint_of(customer, ready, data.amount is not None, data.ttl, data.on_expiry)
     outcome = await house.admission.submit("hold", customer, ready.charge, ready.key, mark, ready.metadata, terms)
-    headers = None if outcome.limit is None else {"ratelimit": outcome.limit}
-    return Response(outcome.body, media_type="application/json", status_code=200, headers=headers)
+    return Response(outcome.body, media_type="application/json", status_code=200, headers=rate_headers(outcome.limit))
 
 
 @post(

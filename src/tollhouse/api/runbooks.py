@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromQuery, HeaderParameter, JSONBody
 
 from tollhouse.admission.model import Answer
-from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, json_answer, plain, problems
+from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, json_answer, plain, problems, rate_headers
 from tollhouse.api.asks import Text, fingerprint, one_key
 from tollhouse.api.problems import PROBLEM_JSON, RefusalProblem, encode
 from tollhouse.api.sessions import AnyRequest, caller_of
@@ -74,7 +74,7 @@ async def validate_tool_access(
     outcome = await house.admission.submit(
         "admit", customer, charge, one_key(data.key, idempotency_key), mark, metadata
     )
-    headers = {} if outcome.limit is None else {"ratelimit": outcome.limit}
+    headers = rate_headers(outcome.limit)
     if outcome.allowed:
         return Response(outcome.body, media_type="application/json", status_code=200, headers=headers)
     answer = _decode(outcome.body)

@@ -5,6 +5,7 @@ New ids are UUIDv7 (RFC 9562): sorted by the millisecond of their making. Ids of
 """
 
 import os
+import re
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -51,10 +52,13 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{encode(number, _BODY_LENGTH)}"
 
 
+_FORM = re.compile(r"([a-z]+)_[0-9a-hjkmnp-tv-z]{26}")
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Whether `text` has the form of an id with this prefix (it may still name nothing)."""
-    body = text[len(prefix) + 1 :]
-    return text.startswith(prefix + "_") and len(body) == _BODY_LENGTH and all(letter in _VALUES for letter in body)
+    match = _FORM.fullmatch(text)
+    return match is not None and match[1] == prefix
 
 
 def entry_id(prefix: str, customer: str, seq: int) -> str:
