@@ -1,10 +1,11 @@
 """One admission, decided: pure, no I/O. Used by the lanes, one by one, and by `check`."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
-from tollhouse.admission.model import Answer, Ask, LeaseView
+from tollhouse.admission.model import Answer, Ask, LeaseView, RateLimit
 from tollhouse.catalog.model import Catalog, Meter
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
@@ -12,7 +13,7 @@ from tollhouse.ledger.book import encode, plan_of, time_of
 from tollhouse.ledger.model import Entry, Shortage, State
 from tollhouse.ledger.rules import standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
-from tollhouse.ledger.views import MeterView, meter_view, reason_of
+from tollhouse.ledger.views import Amount, MeterView, meter_view, reason_of
 
 PREFIX = {"admit": "adm", "hold": "hld"}
 _REPLAYED = (b'"replayed":false', b'"replayed":true')
@@ -33,7 +34,7 @@ class Decision(msgspec.Struct, frozen=True):
     answer: bytes
     shortage: Shortage | None = None
     lease: LeaseRow | None = None
-    limit: str | None = None  # the `RateLimit` field of the answer, where the action costs a rate meter
+    limit: RateLimit | None = None  # where the action costs a rate meter
 
 
 def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
@@ -48,7 +49,7 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     if isinstance(result, Shortage):
         views = {name: meter_view(state, plan, meters[name], at) for name in ask.cost if plan.allows(meters[name])}
         refusal = Answer(False, None, False, reason=reason_of(result, catalog, plan), meters=views)
-        limit = rate_limit_field(views, ask.cost, meters, at)
+        limit = rate_limit(views, ask.cost, meters, at)
         return Decision(state, tuple(turned), encode(refusal), result, None, limit)
     after = result.state
     remaining, used = sums(after)
@@ -66,21 +67,31 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
         None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
         None if ask.terms is None else rfc3339(at + ask.terms.ttl_ms),
     )
-    limit = rate_limit_field(views, ask.cost, meters, at)
+    limit = rate_limit(views, ask.cost, meters, at)
     return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease, limit)
 
 
-def rate_limit_field(
+def rate_limit(
     views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int
-) -> str | None:
-    """`"requests";r=99;t=10`: what is left and the seconds until some of it comes back (IETF RateLimit header fields)."""
+) -> RateLimit | None:
+    """What is left of the first rate meter in the cost; None where there is none, or it is unlimited."""
     for name in cost:
         meter = meters[name]
         if meter.kind == "rate" and name in views:
+            view = views[name]
+            if view.remaining is None or view.total is None:
+                return None
             sixth = meter.window_ms // 6 or 1
-            left = views[name].remaining
-            return None if left is None else f'"{name}";r={left};t={max(1, -(-(sixth - at % sixth) // 1000))}'
+            seconds = max(1, -(-(sixth - at % sixth) // 1000))
+            return RateLimit(
+                f'"{name}";r={int(view.remaining)};t={seconds}', _policy(name, view.total, meter.window_ms)
+            )
     return None
+
+
+@lru_cache(maxsize=1_024)
+def _policy(name: str, quota: Amount, window_ms: int) -> str:
+    return f'"{name}";q={int(quota)};w={max(1, window_ms // 1000)}'
 
 
 def lease_of(ask: Ask, meters: dict[str, Meter]) -> LeaseRow | None:

@@ -55,13 +55,24 @@ class Ask(msgspec.Struct, eq=False):
     tried: tuple[bytes, ...] = ()  # answers that may have been saved when a connection was lost
 
 
+class RateLimit(msgspec.Struct, frozen=True, gc=False):
+    """What an answer says of a rate meter in its header fields (IETF draft, RateLimit header fields for HTTP).
+
+    `left` is `"requests";r=99;t=10`: what is left, and the seconds until some of it comes back; `policy` is
+    `"requests";q=1000;w=60`: how much in how many seconds.
+    """
+
+    left: str
+    policy: str
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What the caller gets: the answer's JSON, and the shortest way to know what it says."""
 
     body: bytes
     allowed: bool
     code: str | None = None
-    limit: str | None = None  # the `RateLimit` header field
+    limit: RateLimit | None = None
 
 
 class KnownKey(msgspec.Struct, frozen=True):
