@@ -89,9 +89,9 @@ class PlanVersion(msgspec.Struct, frozen=True):
 
     def allows(self, meter: Meter) -> bool:
         """Whether the plan names this meter at all (rule 10: what it does not name is refused)."""
-        return meter.name in self.limits or (
-            meter.kind == "credits" and any(g.meter == meter.name for g in self.grants)
-        )
+        if meter.name in self.limits:
+            return True
+        return meter.kind == "credits" and meter.name in {grant.meter for grant in self.grants}
 
 
 class Product(msgspec.Struct, frozen=True):

@@ -218,8 +218,8 @@ def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
 
 
 def soonest_expiry(lots: tuple[Lot, ...]) -> int | None:
-    """When the first of these lots ends; None when none of them does."""
-    return min((lot.expires_at for lot in lots if lot.expires_at is not None), default=None)
+    """When the first of these lots ends; None when none of them does. They stand in spending order."""
+    return lots[0].expires_at if lots else None
 
 
 def sums(state: State) -> tuple[int, int]:
