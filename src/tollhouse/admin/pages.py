@@ -4,6 +4,7 @@ import json
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tollhouse.admin.site import TheOffice, receive_staff
@@ -54,7 +55,7 @@ async def customers_page(office: TheOffice, request: AnyRequest) -> Response[str
 
 
 @get("/admin/customers/{reference:str}")
-async def customer_page(office: TheOffice, request: AnyRequest, reference: str) -> Response[str]:
+async def customer_page(office: TheOffice, request: AnyRequest, reference: FromPath[str]) -> Response[str]:
     """One customer: meters, subscription, projects, tools, refusals, and the book."""
     visit = await receive_staff(office, request)
     catalog, now = office.house.catalog, office.now()
@@ -104,7 +105,7 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
 
 
 @get("/admin/webhooks/{event:str}")
-async def event_page(office: TheOffice, request: AnyRequest, event: str) -> Response[str]:
+async def event_page(office: TheOffice, request: AnyRequest, event: FromPath[str]) -> Response[str]:
     """One event with its error and what it said."""
     visit = await receive_staff(office, request)
     async with office.house.store.reading() as tx:
@@ -114,7 +115,7 @@ async def event_page(office: TheOffice, request: AnyRequest, event: str) -> Resp
 
 
 @post("/admin/webhooks/{event:str}/replay", status_code=303)
-async def replay_form(office: TheOffice, request: AnyRequest, event: str) -> Redirect:
+async def replay_form(office: TheOffice, request: AnyRequest, event: FromPath[str]) -> Redirect:
     """Handle the event again."""
     visit = await receive_staff(office, request)
     await read_form(office, request, visit)

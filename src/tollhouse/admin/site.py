@@ -1,8 +1,9 @@
 """What handlers of the staff's pages are given, and who may open them."""
 
-from typing import Annotated
+from typing import TypeAlias
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from tollhouse.house import House
 from tollhouse.kernel.errors import NotAllowed
@@ -16,7 +17,7 @@ class Office(Front, frozen=True):
     house: House
 
 
-TheOffice = Annotated[Office, Dependency(skip_validation=True)]
+TheOffice: TypeAlias = NamedDependency[SkipValidation[Office]]
 
 
 def open_office(house: House) -> Office:

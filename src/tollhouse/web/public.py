@@ -2,6 +2,7 @@
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from tollhouse.catalog.model import Every
 from tollhouse.pages import load_assets, texts_in
@@ -60,7 +61,7 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
 
 
 @get("/static/{name:str}", cache_control=None)
-async def static(name: str) -> Response[bytes]:
+async def static(name: FromPath[str]) -> Response[bytes]:
     """A static file, under its name with the hash: it never changes, so it is kept for ever."""
     asset = load_assets().by_path.get(f"/static/{name}")
     if asset is None:

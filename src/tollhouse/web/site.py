@@ -1,8 +1,9 @@
 """What handlers of these pages are given."""
 
-from typing import Annotated
+from typing import TypeAlias
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from tollhouse.house import House
 from tollhouse.pages import Pages
@@ -15,7 +16,7 @@ class Site(Front, frozen=True):
     house: House
 
 
-TheSite = Annotated[Site, Dependency(skip_validation=True)]
+TheSite: TypeAlias = NamedDependency[SkipValidation[Site]]
 
 
 def open_site(house: House) -> Site:

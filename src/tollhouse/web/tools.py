@@ -4,6 +4,7 @@ import secrets
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tollhouse.admission import tools as sessions
@@ -48,13 +49,13 @@ async def tools_page(site: TheSite, request: AnyRequest) -> Response[str]:
 
 
 @get("/app/tools/{name:str}")
-async def tool_page(site: TheSite, request: AnyRequest, name: str) -> Response[str]:
+async def tool_page(site: TheSite, request: AnyRequest, name: FromPath[str]) -> Response[str]:
     """The tool with its launch button; with `?session=` of a running one, its frame."""
     return await _tool_page(site, await receive(site, request), _tool(site, name))
 
 
 @post("/app/tools/{name:str}", status_code=303)
-async def launch_form(site: TheSite, request: AnyRequest, name: str) -> Response[str] | Redirect:
+async def launch_form(site: TheSite, request: AnyRequest, name: FromPath[str]) -> Response[str] | Redirect:
     """Debit and open, once per key of the form; a refusal shows the page with its dialog."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -71,7 +72,7 @@ async def launch_form(site: TheSite, request: AnyRequest, name: str) -> Response
 
 
 @post("/app/tools/{name:str}/end", status_code=303)
-async def end_form(site: TheSite, request: AnyRequest, name: str) -> Redirect:
+async def end_form(site: TheSite, request: AnyRequest, name: FromPath[str]) -> Redirect:
     """The session is over."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
@@ -84,7 +85,7 @@ async def end_form(site: TheSite, request: AnyRequest, name: str) -> Redirect:
 
 
 @get("/app/tools/{name:str}/frame")
-async def frame_page(site: TheSite, request: AnyRequest, name: str) -> Response[str]:
+async def frame_page(site: TheSite, request: AnyRequest, name: FromPath[str]) -> Response[str]:
     """What stands in the frame of a tool that has no page of its own. Only for a running session."""
     visit = await receive(site, request)
     tool = _tool(site, name)

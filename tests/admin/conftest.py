@@ -1,0 +1,42 @@
+"""Staff and customers of one product, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.web.street import Person, Street, databases, opened
+from tollhouse.identity.actions import set_staff_role
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def upgraded_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with the tables of `tollhouse db upgrade`."""
+    yield from databases(request, tmp_path)
+
+
+@pytest.fixture
+async def aurion(upgraded_url: str, tmp_path: Path) -> AsyncIterator[Street]:
+    """The product that sells credits and launches tools."""
+    async with opened(upgraded_url, "aurion", tmp_path) as street:
+        yield street
+
+
+@pytest.fixture
+async def ada(aurion: Street) -> AsyncIterator[Person]:
+    """Ada, a customer."""
+    async with aurion.somebody() as ada:
+        await ada.sign_up()
+        yield ada
+
+
+@pytest.fixture
+async def grace(aurion: Street) -> AsyncIterator[Person]:
+    """Grace, who works here."""
+    async with aurion.somebody() as grace:
+        await grace.sign_up("grace@example.com")
+        async with aurion.house.store.transaction() as tx:
+            await set_staff_role(tx, "grace@example.com", "admin", aurion.house.store.clock.now_ms())
+        yield grace

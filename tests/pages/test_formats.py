@@ -1,0 +1,45 @@
+"""Numbers, money and dates as each language writes them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tollhouse.kernel.clock import HOUR, parse_rfc3339
+from tollhouse.pages import formats
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "english", "french"),
+    [
+        (900, "usd", "$9", "9\u00a0$US"),
+        (49_900, "usd", "$499", "499\u00a0$US"),
+        (450, "eur", "€4.50", "4,50\u00a0€"),
+        (0, "eur", "€0", "0\u00a0€"),
+        (1_200, "jpy", "¥1,200", "1\u202f200\u00a0JPY"),
+    ],
+)
+def test_money_has_cents_only_where_there_are_some(amount: int, currency: str, english: str, french: str) -> None:
+    assert formats.money(amount, currency, "en") == english
+    assert formats.money(amount, currency, "fr") == french
+
+
+def test_numbers_keep_every_decimal() -> None:
+    assert formats.number(Decimal("1250.125"), "en") == "1,250.125"
+    assert formats.number(Decimal("0.5"), "fr") == "0,5"
+    assert formats.signed(-50, "en") == "−50"
+    assert formats.signed(1000, "en") == "+1,000"
+    assert formats.signed(0, "en") == "0"
+
+
+def test_times_are_utc_and_say_so() -> None:
+    at = parse_rfc3339("2026-12-01T23:30:00Z")
+    assert formats.moment(at, "en") == "1 Dec 2026, 23:30 UTC"
+    assert formats.day(at, "fr") == "1 déc. 2026"
+    assert formats.iso(at) == "2026-12-01T23:30:00Z"
+
+
+def test_support_levels_are_told_in_hours() -> None:
+    assert formats.duration(48 * HOUR, "en") == "48 hours"
+    assert formats.duration(24 * HOUR, "fr") == "24\u00a0heures"
