@@ -1,11 +1,12 @@
 """How handlers answer: JSON with exact decimals, and what they are given."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 from litestar.serialization import default_serializer
 
 from tollhouse.admission.model import RateLimit
@@ -13,7 +14,7 @@ from tollhouse.api.problems import PROBLEM_JSON, Problem
 from tollhouse.house import House
 from tollhouse.kernel.errors import InvalidRequest
 
-TheHouse = Annotated[House, Dependency(skip_validation=True)]
+TheHouse = NamedDependency[SkipValidation[House]]
 
 SECRET_KEY_SECURITY: list[dict[str, list[str]]] = [{"secretKey": []}]
 EITHER_SECURITY: list[dict[str, list[str]]] = [{"secretKey": []}, {"session": [], "formToken": []}]

@@ -1,12 +1,12 @@
 """`/docs`: the calls and their errors as pages of ours, and the OpenAPI document itself. Nothing comes from another host."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, Router, get
-from litestar.di import Provide
-from litestar.params import Dependency
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation
 from litestar.types import ControllerRouterHandler
 
 from tollhouse.api.codes import CHAPTERS, PREFIXES
@@ -43,7 +43,7 @@ class Reference:
         return self._pages.render(template, shell, values)
 
 
-TheReference = Annotated[Reference, Dependency(skip_validation=True)]
+TheReference = NamedDependency[SkipValidation[Reference]]
 
 
 @get("/docs")
