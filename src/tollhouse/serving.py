@@ -26,6 +26,8 @@ from tollhouse.worker.jobs import run_jobs
 
 CONFIG_VARIABLE = "TOLLHOUSE_CONFIG"
 GARBAGE_THRESHOLD = 50_000
+PROXIES = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+"""Whose X-Forwarded-For is believed with AUTH_TRUST_HOST: a proxy on this machine or in a private network, nobody else."""
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +124,7 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
         date_header=True,
         backlog=2048,
         proxy_headers=configuration.settings.web.trust_host,
-        forwarded_allow_ips="*" if configuration.settings.web.trust_host else None,
+        forwarded_allow_ips=PROXIES if configuration.settings.web.trust_host else None,
         timeout_graceful_shutdown=configuration.settings.server.graceful_seconds,
     )
 

@@ -29,8 +29,10 @@ _LOCK_DUE = Sql(
     " and (claimed_until is null or claimed_until <= :now) order by due_at, id limit :most [[for update skip locked]]"
 )
 _CLAIM = Sql("update outbox set claim = :claim, claimed_until = :until where id = :id")
+# An e-mail that has gone out takes its link with it: the link is as good as a password while it works.
 _DONE = Sql(
-    "update outbox set done_at = :now, error = null, claim = null, claimed_until = null"
+    "update outbox set done_at = :now, error = null, claim = null, claimed_until = null,"
+    " payload = case when fact = 'mail.requested' then '{}' else payload end"
     f" where id = :id and claim = :claim and {_WAITING}"
 )
 _RETRY = Sql(

@@ -62,7 +62,7 @@ LETTERS: dict[tuple[str, str], Letter] = {
         heading="Choose a new password",
         paragraphs=("You asked for a new password. It will end every session that is open on your account.",),
         button="Choose a new password",
-        small_print="The link works for {expires_hours} hours, once.",
+        small_print="The link works for one hour, once.",
         reason="You receive this because somebody asked for a new password for this address at {product}. "
         "If it was not you, leave it: your password stays as it is.",
     ),
@@ -73,7 +73,7 @@ LETTERS: dict[tuple[str, str], Letter] = {
             "Vous avez demandé un nouveau mot de passe. Il fermera toutes les sessions ouvertes sur votre compte.",
         ),
         button="Choisir un nouveau mot de passe",
-        small_print="Le lien reste valable {expires_hours} heures et ne sert qu’une fois.",
+        small_print="Le lien reste valable une heure et ne sert qu’une fois.",
         reason="Vous recevez ce message parce qu’un nouveau mot de passe a été demandé pour cette adresse chez {product}. "
         "Si ce n’était pas vous, ignorez-le : votre mot de passe ne change pas.",
     ),
