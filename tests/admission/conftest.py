@@ -28,3 +28,10 @@ async def world(migrated_url: str) -> AsyncIterator[World]:
     async with opened(migrated_url) as world:
         yield world
         assert await world.books.findings() == []
+
+
+@pytest.fixture
+async def other(migrated_url: str, world: World) -> AsyncIterator[World]:
+    """Another process of the same installation: its own house, copies and clients."""
+    async with opened(migrated_url) as other:
+        yield other

@@ -20,13 +20,6 @@ from tollhouse.ledger.queries import LOCK_ACCOUNT
 from tollhouse.store import Sql, StoreFailure, cell_of
 
 
-@pytest.fixture
-async def other(migrated_url: str, world: World) -> AsyncIterator[World]:
-    """Another process of the same installation: its own house, copies and clients."""
-    async with opened(migrated_url) as other:
-        yield other
-
-
 def submit(world: World, customer: str, action: str = "spend", key: str | None = None) -> asyncio.Future[Outcome]:
     desk = world.house.admission
     return desk.submit("admit", customer, desk.prices.charge(action), key, action.encode())

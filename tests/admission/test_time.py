@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.admission.world import DAY, World
@@ -41,6 +43,25 @@ async def test_the_sweeper_does_the_same_without_any_request_and_once(world: Wor
     assert len(await world.entries(ada, "expiry")) == 1
     assert (await world.admit(ada, "export"))["allowed"], "the copy in memory was not the truth any more"
     assert [entry.kind for entry in await world.entries(ada)].count("turn") == 2
+
+
+async def test_two_processes_that_sweep_and_serve_at_once_write_each_boundary_once(world: World, other: World) -> None:
+    """Rules 2 and 7: whoever comes first dates the turn, the others find it done."""
+    people = [await world.customer(f"person-{number}") for number in range(6)]
+    for person in people:
+        await world.grant(person, 10, "lot", expires_at=rfc3339(world.now + 3_600_000))
+        for house in (world, other):
+            assert (await house.admit(person, "spend"))["allowed"]
+    for house in (world, other):
+        house.later(3 * DAY + 60)
+    await asyncio.gather(
+        *(sweep_accounts(house.house.store, house.house.catalog) for house in (world, other) for _ in range(2)),
+        *(house.admit(person, "export") for house in (world, other) for person in people),
+    )
+    for person in people:
+        kinds = [entry.kind for entry in await world.entries(person)]
+        assert (kinds.count("turn"), kinds.count("expiry")) == (3, 1)
+        assert (await world.meters(person))["exports"]["used"] == 2
 
 
 async def test_a_refusal_writes_no_turn_and_a_look_shows_it_all_the_same(world: World) -> None:

@@ -49,8 +49,8 @@ class RunningServer:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._prelude = prelude
-        self._directory = directory
-        self._environ = {
+        self.directory = directory
+        self.environ = {
             **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
             "ENVIRONMENT": "test",
             "SESSION_SECRET": SESSION_SECRET,
@@ -63,13 +63,18 @@ class RunningServer:
     @property
     def log(self) -> str:
         """Everything that the process, and those before it, have said."""
-        return (self._directory / "serve.log").read_text(errors="replace")
+        return (self.directory / "serve.log").read_text(errors="replace")
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the server is not running")
         return self._process
+
+    def command(self, *words: str) -> list[str]:
+        """`tollhouse …` for this installation; to be run in `directory` with `environ`."""
+        program = f"{self._prelude}\nimport sys\nfrom tollhouse.cli import main\nsys.argv = ['tollhouse', *{words!r}]\nmain()\n"
+        return [sys.executable, "-c", program]
 
     def start(self, *arguments: str) -> None:
         """Start the process and wait until it answers /health."""
@@ -78,13 +83,11 @@ class RunningServer:
 
     def launch(self, *arguments: str) -> None:
         """Start the process, without waiting."""
-        words = ["serve", "--port", str(self.port), *arguments]
-        program = f"{self._prelude}\nimport sys\nfrom tollhouse.cli import main\nsys.argv = ['tollhouse', *{words!r}]\nmain()\n"
-        with (self._directory / "serve.log").open("ab") as log:
+        with (self.directory / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", program],
-                cwd=self._directory,
-                env=self._environ,
+                self.command("serve", "--port", str(self.port), *arguments),
+                cwd=self.directory,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
