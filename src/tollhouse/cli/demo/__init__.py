@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -122,6 +123,7 @@ async def _run(home: Home, port: int) -> None:
         write_description(home, _description(url, sandbox_url, known, project_key, customers[USER_EMAIL]))
         _hint(console, home, known, sandbox_url)
         emit(f"ready {url}")
+        sys.stdout.flush()  # whoever reads it through a pipe waits for this line
         ended = [asyncio.create_task(child.ended()) for child in (sandbox, product)]
         done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         raise done.pop().result()

@@ -59,7 +59,9 @@ def selftest(
         str | None,
         typer.Option(help="A secret key (th_sk_…); for the demo's own address it is known.", envvar=KEY_VARIABLE),
     ] = None,
-    wait: Annotated[str, typer.Option(help="How long a person may take to pay on Stripe's page.")] = "5m",
+    wait: Annotated[
+        str, typer.Option(help="How long to wait for the payment; in Stripe's test mode a person makes it.")
+    ] = "5m",
     as_json: JsonOption = False,
 ) -> None:
     """Sign up, use, be stopped at zero, buy, be told by webhook: five tests by HTTP alone; exit status 0 when all pass.
