@@ -41,5 +41,7 @@ def test_times_are_utc_and_say_so() -> None:
 
 
 def test_support_levels_are_told_in_hours() -> None:
+    assert formats.duration(90_000, "en") == "1 minute"
+    assert formats.duration(30_000, "en") == "30 seconds"
     assert formats.duration(48 * HOUR, "en") == "48 hours"
     assert formats.duration(24 * HOUR, "fr") == "24\u00a0heures"

@@ -10,7 +10,9 @@ import pytest
 
 from tests.web.street import Person, Street
 from tollhouse.ledger import actions as ledger
+from tollhouse.pages import texts_in
 from tollhouse.store import Sql
+from tollhouse.web.views import browser_name
 
 
 async def use_sessions(aigate: Street, customer: str, count: int) -> None:
@@ -138,3 +140,25 @@ async def test_a_broken_page_is_designed_and_tells_nothing_inside(aurion: Street
     assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
     assert "Traceback" not in answer.text
     assert "broken" not in answer.text
+
+
+async def test_the_prices_show_which_plan_is_yours(aurion: Street, ada: Person) -> None:
+    page = (await ada.open("/pricing")).text
+    cards = dict(re.findall(r'data-plan="(\w+)">(.*?)</li>\s*(?=<li|</ul>)', page, re.S))
+    assert [name for name, card in cards.items() if "Your plan" in card] == ["free"]
+    assert "Choose Starter" in cards["starter"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("curl/8.9", "curl/8.9"),
+    ],
+)
+def test_sessions_are_named_as_people_name_them(agent: str, name: str) -> None:
+    assert browser_name(agent, texts_in("en")) == name

@@ -6,7 +6,7 @@ import pytest
 
 from tests.web.street import Person, Street, hidden_fields
 
-FORMS = (
+FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/app/projects", {"name": "Stolen"}),
     ("/app/tools/app-builder", {"key": "0123456789abcdef"}),
     ("/app/billing/checkout", {"plan": "starter"}),

@@ -58,10 +58,12 @@ def moment(at_ms: int, locale: str) -> str:
 
 def duration(milliseconds: int, locale: str) -> str:
     """`48 hours`, `2 minutes`: rounded to its largest unit."""
-    minutes = max(1, milliseconds // 60_000)
-    if minutes >= 60:
-        return format_timedelta(timedelta(hours=minutes // 60), granularity="hour", threshold=10_000, locale=locale)
-    return format_timedelta(timedelta(minutes=minutes), granularity="minute", threshold=10_000, locale=locale)
+    seconds = max(1, milliseconds // 1000)
+    if seconds >= 3600:
+        return format_timedelta(timedelta(hours=seconds // 3600), granularity="hour", threshold=10_000, locale=locale)
+    if seconds >= 60:
+        return format_timedelta(timedelta(minutes=seconds // 60), granularity="minute", threshold=10_000, locale=locale)
+    return format_timedelta(timedelta(seconds=seconds), granularity="second", threshold=10_000, locale=locale)
 
 
 def iso(at_ms: int) -> str:
@@ -81,7 +83,7 @@ def filters(locale: str) -> dict[str, Callable[..., str]]:
         "compact": lambda value: compact(value, locale),
         "money": lambda amount, currency: money(amount, currency, locale),
         "percent": lambda value: percent(value, locale),
-        "exact_percent": lambda value: format_percent(value, format="0.##%", locale=locale),
+        "exact_percent": lambda value: format_percent(value, locale=locale, decimal_quantization=False),
         "day": lambda at_ms: day(at_ms, locale),
         "moment": lambda at_ms: moment(at_ms, locale),
         "duration": lambda milliseconds: duration(milliseconds, locale),

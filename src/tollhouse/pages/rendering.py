@@ -58,6 +58,10 @@ class Pages:
         loader = ChoiceLoader([PackageLoader(package), PackageLoader("tollhouse.pages")])
         self._environments = {locale: _environment(loader, locale, self.assets) for locale in LOCALES}
 
+    def environment(self, locale: str) -> Environment:
+        """The templates in one language."""
+        return self._environments[locale]
+
     def render(
         self,
         template: str,
@@ -71,7 +75,7 @@ class Pages:
         extra_headers: Mapping[str, str] | None = None,
     ) -> Response[str]:
         """The page as an answer, with its security headers. `frames` are the origins that it may embed."""
-        html = self._environments[shell.locale].get_template(template).render(shell=shell, **(values or {}))
+        html = self.environment(shell.locale).get_template(template).render(shell=shell, **(values or {}))
         policy = security.content_policy(shell.nonce, forms=self._payment_origins, frames=frames, framed=framed)
         answer = security.headers(policy, https=self._https, framed=framed)
         answer["Content-Language"] = shell.locale

@@ -1,6 +1,7 @@
 """Our errors in the reader's words and language, for forms and error pages."""
 
 from tollhouse.kernel.errors import NotAllowed, NotAuthenticated, NotFound, TollhouseError, TooManyAttempts, Unavailable
+from tollhouse.pages.formats import duration
 from tollhouse.pages.texts import N_, Texts
 
 _BY_CODE = {
@@ -30,7 +31,8 @@ def error_words(error: TollhouseError, texts: Texts) -> str:
         return texts(known)
     if isinstance(error, TooManyAttempts):
         seconds = error.fields.get("retry_after")
-        return texts(N_("Too many attempts. Try again in %(seconds)s seconds."), seconds=seconds or 60)
+        wait = duration((seconds if isinstance(seconds, int) else 60) * 1000, texts.locale)
+        return texts(N_("Too many attempts. Try again in %(wait)s."), wait=wait)
     if isinstance(error, NotFound):
         return texts(N_("It is not there, or no longer."))
     if isinstance(error, NotAuthenticated):

@@ -10,6 +10,7 @@ from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive, refu
 from tollhouse.pages.words import error_words
 from tollhouse.web.account import load
 from tollhouse.web.site import Site, TheSite
+from tollhouse.web.views import browser_name
 
 
 @get("/app/settings")
@@ -67,11 +68,12 @@ async def _page(site: Site, visit: Visit, error: TollhouseError | None = None) -
     async with site.house.store.reading() as tx:
         account = await load(site, visit, tx)
         sessions = await identity.list_sessions(tx, session.user.id, site.now())
+    texts = texts_in(visit.shell.locale)
     values = account.frame | {
         "user": session.user,
-        "sessions": sessions,
+        "sessions": [(session, browser_name(session.agent, texts)) for session in sessions],
         "present_session": session.id,
-        "error": error_words(error, texts_in(visit.shell.locale)) if error else "",
+        "error": error_words(error, texts) if error else "",
         "failed": error.code if error else "",
         "done": visit.shell.query.get("done", ""),
     }

@@ -5,10 +5,12 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from tollhouse.catalog.model import Every
+from tollhouse.customers.actions import customer_of_user
+from tollhouse.ledger.book import read_state
 from tollhouse.pages import load_assets, texts_in
-from tollhouse.pages.visiting import AnyRequest, receive
+from tollhouse.pages.visiting import AnyRequest, Visit, receive
 from tollhouse.web import offers
-from tollhouse.web.site import TheSite
+from tollhouse.web.site import Site, TheSite
 from tollhouse.web.views import sample_meter
 
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -47,7 +49,8 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     catalog = site.house.catalog
     both = offers.has_both_periods(catalog)
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
-    plans = offers.offers(catalog, every, marked=visit.shell.query.get("plan"))
+    current = await _present_plan(site, visit)
+    plans = offers.offers(catalog, every, current=current, marked=visit.shell.query.get("plan"))
     values = {
         "plans": plans,
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
@@ -58,6 +61,17 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
         "notice": None,
     }
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
+
+
+async def _present_plan(site: Site, visit: Visit) -> str | None:
+    """The plan of the customer who looks at the prices; None for visitors."""
+    if visit.session is None:
+        return None
+    async with site.store.reading() as tx:
+        customer = await customer_of_user(tx, visit.session.user.id)
+        if customer is None:
+            return None
+        return (await read_state(tx, site.house.catalog, customer, site.now())).plan
 
 
 @get("/static/{name:str}", cache_control=None)

@@ -154,3 +154,23 @@ def entry_line(catalog: Catalog, view: EntryView, texts: Texts) -> EntryLine:
     )
     remaining = next(iter(view.remaining.values()), None)
     return EntryLine(view.id, parse_rfc3339(view.at), title, view.action, moved, remaining)
+
+
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def browser_name(agent: str, texts: Texts) -> str:
+    """`Firefox on Linux`, from what the browser calls itself; the beginning of that where we do not know it."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in agent), None)
+    if browser and system:
+        return texts(N_("%(browser)s on %(system)s"), browser=browser, system=system)
+    return browser or agent[:40]
