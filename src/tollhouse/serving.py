@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import AsyncExitStack
@@ -108,6 +109,8 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
     """Serve until SIGTERM or SIGINT, then drain. Raises ConfigurationError before anything listens."""
     check_schema(configuration.settings)
     os.environ[CONFIG_VARIABLE] = str(path)
+    # The server drains and then sends itself the same signal again: having drained is a good end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application: Any = "tollhouse.serving:create_server" if workers > 1 else Server(configuration)
     uvicorn.run(
         application,
