@@ -131,6 +131,9 @@ async def test_a_clock_that_jumps_is_not_believed_and_nothing_is_written_meanwhi
 
     measure(4_000)
     assert clock.trusted
+    at = clock.monotonic_ms()
+    clock.measured(world.now + 60_000, at, at + 5_001)
+    assert clock.trusted, "a measurement that took so long says nothing"
     measure(10_000)
     assert not clock.trusted
     for path, body in (

@@ -39,7 +39,13 @@ class DatabaseClock:
         return self._monotonic_ms() + self._offset_ms + self.test_offset_ms
 
     def measured(self, database_ms: int, before_ms: int, after_ms: int) -> None:
-        """Take in what the database said between two readings of our monotonic clock."""
+        """Take in what the database said between two readings of our monotonic clock.
+
+        What took longer than a jump would be says nothing: the database, or this process, stood still meanwhile.
+        """
+        if self._offset_ms is not None and after_ms - before_ms > JUMP_MS:
+            log.warning("clock.not_measured", took_ms=after_ms - before_ms)
+            return
         offset = database_ms - (before_ms + after_ms) // 2
         if self._offset_ms is None or abs(offset - self._offset_ms) <= JUMP_MS:
             self._adopt(offset)
