@@ -3,6 +3,8 @@
 `HYPOTHESIS_PROFILE=torture` (or `make torture`) plays many more and longer lives.
 """
 
+# reason for length: one state machine, whose rules share the two books that it compares.
+
 from __future__ import annotations
 
 import os

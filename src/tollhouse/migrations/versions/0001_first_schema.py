@@ -1,5 +1,8 @@
 """The first schema"""
 
+# reason for length: one migration makes every table of the first version. The text of `save_batch_1` never changes:
+# another one gets another number.
+
 import sqlalchemy as sa
 from alembic import op
 
