@@ -45,3 +45,24 @@ def test_support_levels_are_told_in_hours() -> None:
     assert formats.duration(30_000, "en") == "30 seconds"
     assert formats.duration(48 * HOUR, "en") == "48 hours"
     assert formats.duration(24 * HOUR, "fr") == "24\u00a0heures"
+
+
+def test_a_promised_availability_keeps_its_digits() -> None:
+    assert formats.exact_percent("99.9", "en") == "99.9%"
+    assert formats.exact_percent("99.95", "fr") == "99,95\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("label", "amount", "shown"),
+    [
+        ("sessions", 2, "sessions"),
+        ("sessions", 1, "session"),
+        ("projets", -1, "projet"),
+        ("requêtes par minute", 1, "requête par minute"),
+        ("sessions simultanées", 1, "session simultanée"),
+        ("crédits", Decimal("0.5"), "crédits"),
+        ("pass", 1, "pass"),
+    ],
+)
+def test_one_of_a_thing_is_told_in_the_singular(label: str, amount: int, shown: str) -> None:
+    assert formats.unit(label, amount) == shown

@@ -46,6 +46,28 @@ def percent(value: float, locale: str) -> str:
     return format_percent(value, locale=locale)
 
 
+def exact_percent(text: str, locale: str) -> str:
+    """`99.9%`, `99,9 %`, of a percentage written as `99.9`: every digit kept."""
+    return format_percent(Decimal(text) / 100, locale=locale, decimal_quantization=False)
+
+
+_RELATIONS = frozenset("a an by for of per à au de des du en par pour sur".split())
+
+
+def unit(label: str, amount: Amount) -> str:
+    """The plural label of a meter as it stands after this amount: `sessions`, but one `session`.
+
+    Catalogues name meters in the plural. English and French both drop the s of each word before the first preposition:
+    `requêtes par minute` becomes `requête par minute`.
+    """
+    if abs(amount) != 1:
+        return label
+    words = label.split(" ")
+    length = next((place for place, word in enumerate(words) if word in _RELATIONS), len(words))
+    head = [word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] != "s" else word for word in words[:length]]
+    return " ".join([*head, *words[length:]])
+
+
 def day(at_ms: int, locale: str) -> str:
     """`1 Dec 2026`."""
     return format_date(_moment(at_ms).date(), format="d MMM y", locale=locale)
@@ -83,7 +105,8 @@ def filters(locale: str) -> dict[str, Callable[..., str]]:
         "compact": lambda value: compact(value, locale),
         "money": lambda amount, currency: money(amount, currency, locale),
         "percent": lambda value: percent(value, locale),
-        "exact_percent": lambda value: format_percent(value, locale=locale, decimal_quantization=False),
+        "exact_percent": lambda text: exact_percent(text, locale),
+        "unit": unit,
         "day": lambda at_ms: day(at_ms, locale),
         "moment": lambda at_ms: moment(at_ms, locale),
         "duration": lambda milliseconds: duration(milliseconds, locale),
