@@ -44,10 +44,24 @@ async def test_a_token_from_before_signing_in_is_worthless_after(ada: Person, au
     assert answer.status_code == 403
 
 
-async def test_a_form_sent_by_another_site_is_refused(ada: Person) -> None:
-    fields = hidden_fields((await ada.open("/app/projects")).text, "/app/projects") | {"name": "Stolen"}
-    answer = await ada.client.post("/app/projects", data=fields, headers={"Origin": "https://evil.example"})
-    assert answer.status_code == 403
+@pytest.mark.parametrize(
+    ("origin", "host", "believed"),
+    [
+        ("https://evil.example", "127.0.0.1:8787", False),
+        ("null", "127.0.0.1:8787", False),
+        ("http://127.0.0.1:8787", "127.0.0.1:8787", True),
+        ("http://127.0.0.1:8787", "inner-name:9000", True),  # behind a proxy that writes the host anew
+    ],
+)
+async def test_only_forms_sent_by_our_own_site_are_believed(
+    ada: Person, origin: str, host: str, believed: bool
+) -> None:
+    fields = hidden_fields((await ada.open("/app/settings")).text, "/app/settings/profile") | {
+        "name": "A",
+        "locale": "en",
+    }
+    answer = await ada.client.post("/app/settings/profile", data=fields, headers={"Origin": origin, "Host": host})
+    assert answer.status_code == (303 if believed else 403)
 
 
 async def test_a_huge_form_is_refused(ada: Person) -> None:

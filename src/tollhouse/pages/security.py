@@ -55,5 +55,5 @@ def headers(policy: str, *, https: bool, framed: bool = False) -> dict[str, str]
         "Cache-Control": "no-store",
     }
     if https:
-        answer["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        answer["Strict-Transport-Security"] = "max-age=31536000"
     return answer

@@ -140,7 +140,8 @@ def _visitor(request: AnyRequest) -> Visitor:
 async def read_form(front: Front, request: AnyRequest, visit: Visit) -> dict[str, str]:
     """The form's fields. Raises NotAllowed `form_expired` when it was not made by a page of ours for this visitor."""
     origin = request.headers.get("origin")
-    if origin not in (None, "null") and urlsplit(origin or "").netloc != request.headers.get("host"):
+    ours = (urlsplit(front.settings.url).netloc, request.headers.get("host"))
+    if origin is not None and urlsplit(origin).netloc not in ours:
         raise NotAllowed("this form was sent from another site", code="form_expired", fix="open the page here")
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     visitor = request.cookies.get(VISITOR_COOKIE)
