@@ -29,6 +29,7 @@ class AsyncSlot:
         self._heartbeat = heartbeat
         self._end = end
         self._sleep = sleep
+        self._gone = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._admission: Admission | None = None
         self._failure: TollhouseError | None = None
@@ -55,6 +56,10 @@ class AsyncSlot:
         if self._failure is not None:
             raise self._failure
 
+    async def wait_lost(self) -> None:
+        """Waits until the slot is lost: race it against the work to stop at once."""
+        await self._gone.wait()
+
     async def __aenter__(self) -> Self:
         self._admission = (await self._admit()).require()
         lease = self._admission.lease
@@ -70,6 +75,7 @@ class AsyncSlot:
             except TollhouseError as error:
                 if not error.retryable:
                     self._failure = error
+                    self._gone.set()
                     return
                 log.warning("no heartbeat for %s: %s", admission, error)
 

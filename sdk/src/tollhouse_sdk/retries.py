@@ -8,9 +8,12 @@ from tollhouse_sdk.errors import TimedOut, TollhouseError
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """How often a call is sent at most, and the pauses between, which double. `attempts=1` never retries."""
+    """How often a call is sent at most, and the pauses between, which double. `attempts=1` never retries.
 
-    attempts: int = 5
+    The defaults outlast a server's restart: 10 seconds or so. The client's deadline ends them earlier where it is shorter.
+    """
+
+    attempts: int = 8
     first_pause_seconds: float = 0.1
     longest_pause_seconds: float = 5.0
 

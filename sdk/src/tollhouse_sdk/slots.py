@@ -25,6 +25,7 @@ class Slot:
         self._heartbeat = heartbeat
         self._end = end
         self._over = threading.Event()
+        self._gone = threading.Event()
         self._admission: Admission | None = None
         self._failure: TollhouseError | None = None
 
@@ -50,6 +51,10 @@ class Slot:
         if self._failure is not None:
             raise self._failure
 
+    def wait_lost(self, timeout: float | None = None) -> bool:
+        """Waits until the slot is lost, at most `timeout` seconds; whether it is."""
+        return self._gone.wait(timeout)
+
     def __enter__(self) -> Self:
         self._admission = self._admit().require()
         lease = self._admission.lease
@@ -68,6 +73,7 @@ class Slot:
                     return
                 if not error.retryable:
                     self._failure = error
+                    self._gone.set()
                     return
                 log.warning("no heartbeat for %s: %s", admission, error)
 
