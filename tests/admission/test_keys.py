@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tests.admission.world import World
-from tollhouse.admission.model import Outcome
-from tollhouse.api.asks import fingerprint
 
 
 async def test_an_allowed_key_is_answered_again_and_differs_in_replayed_alone(world: World) -> None:
@@ -82,24 +78,3 @@ async def test_two_requests_with_one_key_in_one_batch_are_one_debit(world: World
     assert second == {**first, "replayed": True}
     assert other["error"]["code"] == "idempotency_key_reused"
     assert await world.left(ada) == 50
-
-
-async def test_the_follower_of_a_caller_who_hung_up_gets_the_answer(world: World) -> None:
-    """The first of two with one key goes away while it is being saved: the second is answered all the same."""
-    ada = await world.customer("ada")
-    desk = world.house.admission
-    charge = desk.prices.charge("launch")
-    mark = fingerprint(ada, "launch")
-
-    def ask(key: str) -> asyncio.Future[Outcome]:
-        return desk.submit("admit", ada, charge, key, mark)
-
-    gone, follower = ask("twin"), ask("twin")
-    await asyncio.sleep(0)
-    gone.cancel()
-    assert (await follower).allowed
-    assert await world.left(ada) == 50
-    early, late = ask("other"), ask("other")
-    early.cancel()
-    assert b'"replayed":false' in (await late).body
-    assert await world.left(ada) == 0

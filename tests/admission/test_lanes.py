@@ -234,6 +234,25 @@ async def test_callers_that_go_away_disturb_nobody(world: World) -> None:
     assert 20 <= used <= 30, "those cancelled before they were decided cost nothing"
 
 
+async def test_the_follower_of_a_caller_who_hung_up_gets_the_answer(world: World) -> None:
+    """The first of two with one key goes away, before it is decided or while it is being saved: the second is answered."""
+    ada = await world.customer("ada")
+    early, follower = submit(world, ada, "launch", "early"), submit(world, ada, "launch", "early")
+    early.cancel()
+    assert b'"replayed":false' in (await follower).body
+    first, second = submit(world, ada, "launch", "late"), submit(world, ada, "launch", "late")
+
+    async def save(original: Any, batch: Batch) -> set[str]:
+        first.cancel()
+        saved: set[str] = await original(batch)
+        return saved
+
+    async with patched(world, "save", save):
+        assert b'"replayed":true' in (await asyncio.wait_for(second, 5)).body
+    assert first.cancelled()
+    assert await world.left(ada) == 0
+
+
 async def test_a_refusal_costs_no_commit(world: World) -> None:
     ada = await world.customer("ada")
     await world.admit(ada, "chat", amount={"credits": 100})
