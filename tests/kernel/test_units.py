@@ -37,6 +37,10 @@ def test_a_decimal_more_than_the_meter_has_is_refused_and_not_rounded() -> None:
         scale(Decimal("0.0001"), 3)
     with pytest.raises(ValueError, match="more than 0 decimals"):
         scale(Decimal("1.5"), 0)
+    for digits in (30, 100):  # more than arithmetic keeps, unless it is told to
+        with pytest.raises(ValueError, match="more than 3 decimals"):
+            scale(Decimal("1." + "0" * digits + "1"), 3)
+        assert scale(Decimal("1." + "0" * digits), 3) == 1_000
 
 
 @pytest.mark.parametrize(

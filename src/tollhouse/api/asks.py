@@ -13,6 +13,7 @@ from tollhouse.kernel.durations import parse_duration
 from tollhouse.kernel.errors import InvalidRequest
 
 MOST_METADATA_BYTES = 2_048
+MOST_METADATA_LEVELS = 32
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
@@ -91,13 +92,19 @@ def one_key(in_body: str | None, in_header: str | None) -> str | None:
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> str:
-    """Metadata as JSON text. Raises InvalidRequest past 2 kB or for numbers that JSON text cannot carry on."""
+    """Metadata as JSON text. Raises InvalidRequest past 2 kB, past 32 levels, or for numbers too large for JSON."""
     try:
         text = _canonical(metadata).decode()
     except (ValueError, OverflowError, TypeError, RecursionError):
         raise InvalidRequest(
             "the metadata cannot be stored", code="invalid_metadata", fix="send texts and small numbers"
         ) from None
+    # What is stored has to be read again by everybody, however deep in a program: nesting is bounded well below that.
+    if text.count("[") + text.count("{") > MOST_METADATA_LEVELS and _levels(metadata) > MOST_METADATA_LEVELS:
+        raise InvalidRequest(
+            f"the metadata is nested more than {MOST_METADATA_LEVELS} levels deep", code="invalid_metadata",
+            fix="send a flat object",
+        )  # fmt: skip
     if len(text) > MOST_METADATA_BYTES:
         raise InvalidRequest(
             f"the metadata is {len(text)} characters long",
@@ -105,6 +112,16 @@ def checked_metadata(metadata: Mapping[str, Any]) -> str:
             fix=f"keep it within {MOST_METADATA_BYTES}",
         )
     return text
+
+
+def _levels(metadata: object) -> int:
+    """How deep it is nested."""
+    level, here = 0, [metadata]
+    while here:
+        level += 1
+        inner = [part for node in here for part in (node.values() if isinstance(node, Mapping) else node)]  # type: ignore[attr-defined]
+        here = [part for part in inner if isinstance(part, dict | list)]
+    return level
 
 
 def terms_of(request: HoldRequest) -> HoldTerms:

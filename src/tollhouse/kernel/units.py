@@ -1,9 +1,12 @@
 """Amounts on a meter: decimal numbers outside, scaled integers inside, never floats."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 LARGEST = 2**53 - 1
 """The largest scaled amount: exact in JSON numbers of every client."""
+
+_EXACT = Context(prec=64, traps=[Inexact, InvalidOperation])
+"""Python's own context would round what has more than 28 digits, and let too many decimals pass as none."""
 
 
 def scale(amount: Decimal | int, decimals: int) -> int:
@@ -12,8 +15,10 @@ def scale(amount: Decimal | int, decimals: int) -> int:
         value = Decimal(amount)
         if not value.is_finite() or value.adjusted() > 20:
             raise ValueError("the amount is too large")
-        scaled = value.scaleb(decimals)
+        scaled = value.scaleb(decimals, _EXACT)
         whole = int(scaled)
+    except Inexact:
+        raise ValueError(f"the amount has more than {decimals} decimals") from None
     except InvalidOperation:
         raise ValueError("the amount is not a number") from None
     if scaled != whole:
