@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.admission.world import DAY, MINUTE, World
+from tests.admission.world import DAY, MINUTE, World, opened
+from tests.support.product import TOML
 
 
 @pytest.mark.row("S10")
@@ -142,3 +143,15 @@ async def test_a_slot_that_is_not_kept_comes_back_after_its_time(world: World) -
     assert not (await world.admit(ada, "realtime_session"))["allowed"]
     world.later(31)
     assert (await world.admit(ada, "realtime_session"))["allowed"]
+
+
+async def test_unlimited_ends_where_numbers_stop_being_exact(migrated_url: str) -> None:
+    toml = TOML.replace("cost = { exports = 1 }", 'cost = { exports = 1 }\npriced_by = ["exports"]')
+    async with opened(migrated_url, toml) as world:
+        ada = await world.customer("ada", plan="pro")
+        huge = {"exports": 2**53 - 2}
+        assert (await world.admit(ada, "export", amount=huge))["allowed"]
+        assert (await world.admit(ada, "export"))["meters"]["exports"]["used"] == 2**53 - 1
+        refused = await world.admit(ada, "export", amount=huge)
+        assert refused["reason"]["code"] == "quota_exhausted"
+        assert await world.books.findings() == []

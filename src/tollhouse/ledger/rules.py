@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tollhouse.catalog.model import Meter, PlanVersion
 from tollhouse.kernel.errors import InvariantBroken
 from tollhouse.kernel.periods import period_at
+from tollhouse.kernel.units import LARGEST
 from tollhouse.ledger.model import SIXTHS, Lot, Move, Quota, Shortage, State, Taken, Window
 
 NEVER = 1 << 62
@@ -88,8 +89,7 @@ def _available(state: State, plan: PlanVersion, meter: Meter) -> int:
     if meter.kind == "credits":
         return sum(lot.remaining for lot in state.lots.get(meter.name, ()) if not lot.locked)
     if meter.kind == "quota":
-        limit = plan.limits[meter.name]
-        return NEVER if limit is None else max(0, limit - state.quotas[meter.name].used)
+        return max(0, _ceiling(plan, meter.name) - state.quotas[meter.name].used)
     return 0
 
 
@@ -131,12 +131,12 @@ def _take_quota(
     state: State, plan: PlanVersion, meter: Meter, amount: int, now: int, changes: dict[str, object], moves: list[Move]
 ) -> Shortage | None:
     name = meter.name
-    limit = plan.limits[name]
+    limit = _ceiling(plan, name)
     quota = state.quotas.get(name)
     if quota is None:  # a meter that became a quota after this account was opened
         quota = Quota(0, *period_at(state.anchor, meter.period, now))
         changes["next_due"] = None
-    if limit is not None and quota.used + amount > limit:
+    if quota.used + amount > limit:
         return Shortage("quota_exhausted", name, amount, max(0, limit - quota.used), quota.end)
     _changed(state, changes, "quotas")[name] = replace(quota, used=quota.used + amount)
     moves.append((name, str(quota.start), -amount))
@@ -146,10 +146,10 @@ def _take_quota(
 def _take_rate(
     state: State, plan: PlanVersion, meter: Meter, amount: int, now: int, changes: dict[str, object], moves: list[Move]
 ) -> Shortage | None:
-    limit = plan.limits[meter.name]
+    limit = _ceiling(plan, meter.name)
     window = slide(state.windows.get(meter.name), meter, now)
     used = sum(window.counts)
-    if limit is not None and used + amount > limit:
+    if used + amount > limit:
         wait = _rate_wait(window, meter, amount, limit, now)
         return Shortage("rate_limited", meter.name, amount, max(0, limit - used), now + wait, wait)
     counts = (window.counts[0] + amount, *window.counts[1:])
@@ -161,9 +161,9 @@ def _take_rate(
 def _take_lease(
     state: State, plan: PlanVersion, name: str, amount: int, changes: dict[str, object], moves: list[Move]
 ) -> Shortage | None:
-    limit = plan.limits[name]
+    limit = _ceiling(plan, name)
     held = state.held.get(name, 0)
-    if limit is not None and held + amount > limit:
+    if held + amount > limit:
         return Shortage("concurrency_exhausted", name, amount, max(0, limit - held))
     _changed(state, changes, "held")[name] = held + amount
     moves.append((name, "", -amount))
@@ -173,13 +173,19 @@ def _take_lease(
 def _take_count(
     state: State, plan: PlanVersion, name: str, amount: int, changes: dict[str, object], moves: list[Move]
 ) -> Shortage | None:
-    limit = plan.limits[name]
+    limit = _ceiling(plan, name)
     owned = state.counts.get(name, 0)
-    if limit is not None and owned + amount > limit:
+    if owned + amount > limit:
         return Shortage("count_exhausted", name, amount, max(0, limit - owned))
     _changed(state, changes, "counts")[name] = owned + amount
     moves.append((name, "", -amount))
     return None
+
+
+def _ceiling(plan: PlanVersion, meter: str) -> int:
+    """The limit; for an unlimited meter the largest number that every client reads exactly (2^53 - 1)."""
+    limit = plan.limits[meter]
+    return LARGEST if limit is None else limit
 
 
 def slide(window: Window | None, meter: Meter, now: int) -> Window:
