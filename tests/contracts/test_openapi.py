@@ -25,6 +25,7 @@ from tests.api.world import CATALOGUE
 from tests.support.books import Books, books_of
 from tests.support.product import catalog_of
 from tests.support.serving import RunningServer
+from tollhouse.api.codes import all_codes
 from tollhouse.kernel.ids import entry_id
 
 TORTURE = "TORTURE" in os.environ
@@ -38,6 +39,7 @@ CHECKS: list[Any] = [
 ]
 CUSTOMERS = ("ada", "grace", "alan")
 NOT_HTTP = "Invalid HTTP request received."  # said by the server's parser: a content-length that is none, say
+STATUS = {code.name: code.status for code in all_codes()}
 PREFIX = {"admission": "adm", "hold": "hld", "grant": "ent"}
 ID = re.compile(r"\b(?:adm|hld|cus|ent)_[0-9a-z]{20,}\b")
 LIKELY: dict[str, tuple[Any, ...]] = {
@@ -94,6 +96,9 @@ class Visitor:
         spared = [checks.negative_data_rejection] if case.operation.path == "/v1/admit/batch" else []
         case.validate_response(answer, checks=[check for check in CHECKS if check not in spared])
         assert answer.status_code < 500 or answer.json()["code"] == "payments_not_configured", answer.text
+        if answer.headers["content-type"] == "application/problem+json":
+            code = answer.json()["code"]
+            assert (code, answer.status_code) in {(code, STATUS[code]), ("invalid_request", 400)}
         self.seen[case.operation.label, answer.status_code] += 1
         self._remember(answer)
 

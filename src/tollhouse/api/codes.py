@@ -75,8 +75,9 @@ REQUESTS = Chapter(
         Code("idempotency_key_reused", 422, "The key was used before with another request.", "Send a new key, or the first request again."),
         Code("invalid_amount", 422, "The amount is negative, too large, unclear, or has more decimals than the meter.", "Send 0 or more with at most the meter's decimals."),
         Code("amount_not_allowed", 422, "The catalogue does not let the caller price this action.", "Leave the amount out, or set `priced_by` of the action."),
-        Code("invalid_metadata", 422, "The metadata is too long, or has numbers that JSON cannot carry on.", "Keep it within 2,048 characters of texts and small numbers."),
+        Code("invalid_metadata", 422, "The metadata is too long, too deep, or has numbers too large for JSON.", "Keep it within 2,048 characters and 32 levels."),
         Code("invalid_ttl", 422, "The time to live has no unit or is out of range.", "Send `ttl` such as `60s`, from 1s to 30d."),
+        Code("invalid_by", 422, "`by` is not a duration with a unit.", "Send `by` such as `31d`."),
         Code("invalid_expires_at", 422, "`expires_at` is not a time, or is over already.", "Write it as 2027-01-31T00:00:00Z."),
         Code("invalid_cursor", 422, "`after` is not an entry of this customer.", "Send the `next` of the page before."),
         Code("invalid_email", 422, "This cannot be an e-mail address.", "Correct it."),
@@ -181,6 +182,10 @@ OPERATING = Chapter(
         Code("demo_process_ended", None, "A process of the demo has ended.", "Read its log."),
         Code("demo_call_failed", None, "A call of the demo was answered with an error.", "Read the text, and serve.log."),
         Code("webhooks_missing", None, "A purchase's webhooks did not take effect in time.", "Read serve.log, and the sandbox's page /deliveries."),
+        Code("key_missing", None, "`selftest` got no secret key.", "Give one with `--key`."),
+        Code("no_answer", None, "The instance under test did not answer.", "Start it, or correct the address."),
+        Code("not_healthy", None, "The instance under test says that it cannot serve.", "Look at its /health."),
+        Code("validation_failed", None, "A validation test found something else than it should.", "Read which step, and what was expected."),
         Code("mail_not_configured", None, "No mail can be sent: `SMTP_URL` is missing.", "Set it."),
         Code("mail_login_refused", None, "The mail server refuses the login.", "Correct the name and password in `SMTP_URL`."),
         Code("mail_refused", None, "The mail server refuses this letter for good.", "Read its answer; correct the address."),
@@ -192,7 +197,8 @@ OPERATING = Chapter(
 
 CHAPTERS = (REFUSALS, CALLERS, REQUESTS, NAMES, CLASHES, LATER, OPERATING)
 PREFIXES = {
-    "stripe_": "Stripe's own code with `stripe_` before it, such as `stripe_card_declined` (422): its text is in `detail`."
+    "stripe_": "Stripe's own codes come with `stripe_` before them, such as `stripe_card_declined` (422); `detail` is its text.",
+    "http_": "`tollhouse selftest` calls an answer that is no problem of ours by its status, such as `http_502`.",
 }
 """Codes of others, which no table of ours can list."""
 
@@ -214,7 +220,7 @@ def reference() -> str:
         " helps: `fix`, `setting`, `meter`, `needed`, `remaining`, `resets_at`, `retry_after`, `upgrade`, `url`. `type` leads to the"
         " code's line on `/docs/errors` of the running instance. Match on `code`, never on `detail`.",
         "",
-        *PREFIXES.values(),
+        " ".join(PREFIXES.values()),
     ]
     for chapter in CHAPTERS:
         lines += [
