@@ -30,7 +30,7 @@ def test_a_true_instance_passes_all_five(tollhouse: CommandLine, demo: Demo) -> 
     lines = said.out.splitlines()
     assert said.status == 0, said.out
     assert [line.split()[:2] for line in lines[:5]] == [["pass", str(number)] for number in range(1, 6)]
-    assert "total 100, used 0" in lines[0]
+    assert "on the page: plan free, credits: total 100, used 0" in lines[0]
     assert "launch_tool_app-builder took 50 credits" in lines[1]
     assert "credits_exhausted" in lines[2]
     assert "plan starter, credits: total 1000, used 0, plan_upgraded logged" in lines[3]
@@ -119,6 +119,25 @@ def test_a_launch_at_zero_that_is_allowed_fails(tollhouse: CommandLine, demo: De
         return status, told
 
     assert "was allowed with 0 left" in statuses(tollhouse, demo, generous)[3]["seen"]
+
+
+@pytest.mark.row("A18")
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("<dialog", "<iframe></iframe><dialog", "the tool's frame is in the page"),
+        (" disabled>", ">", "the launch button of /app/tools/app-builder is not disabled"),
+    ],
+)
+def test_a_page_that_stays_open_at_zero_fails(
+    tollhouse: CommandLine, demo: Demo, before: str, after: str, says: str
+) -> None:
+    """The API refuses, but the page would let the user try."""
+
+    def careless(path: str, status: int, told: Any) -> tuple[int, Any]:
+        return status, told.replace(before, after) if path == "/app/tools/app-builder" else told
+
+    assert says in statuses(tollhouse, demo, careless)[3]["seen"]
 
 
 @pytest.mark.row("A18")

@@ -11,9 +11,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
+
+PASSED_ON = ("authorization", "content-type", "cookie", "accept")
 
 Lie = Callable[[str, int, Any], tuple[int, Any]]
-"""(path, status, JSON) of the product's answer -> what is told instead."""
+"""(path, status, JSON or text) of the product's answer -> what is told instead."""
 
 
 @contextmanager
@@ -26,15 +29,21 @@ def lying(product_url: str, lie: Lie) -> Iterator[str]:
         async with aiohttp.ClientSession() as http:
 
             async def pass_on(request: web.Request) -> web.Response:
-                headers = {n: v for n, v in request.headers.items() if n.lower() in ("authorization", "content-type")}
+                headers = {n: v for n, v in request.headers.items() if n.lower() in PASSED_ON}
                 async with http.request(
-                    request.method, product_url + request.path_qs, data=await request.read(), headers=headers
+                    request.method,
+                    product_url + request.path_qs,
+                    data=await request.read(),
+                    headers=headers,
+                    allow_redirects=False,
                 ) as answer:
                     body = await answer.read()
+                    given = [(n, v) for n, v in answer.headers.items() if n.lower() in ("set-cookie", "location")]
                 try:
                     document = json.loads(body)
                 except ValueError:
-                    return web.Response(status=answer.status, body=body)
+                    status, told = lie(request.path, answer.status, body.decode())
+                    return web.Response(status=status, text=told, headers=CIMultiDict(given))
                 status, told = lie(request.path, answer.status, document)
                 return web.json_response(told, status=status)
 

@@ -43,7 +43,10 @@ class PriceOffer(msgspec.Struct, frozen=True):
 
 
 class PlanOffer(msgspec.Struct, frozen=True):
-    """A plan as it is sold now. `limits`: null is unlimited. `credits`: granted each time its period is paid."""
+    """A plan as it is sold now. `limits`: null is unlimited. `credits`: granted each time its period is paid.
+
+    `adds`: credits that join what is left. `verified_only`: credits that wait for a verified e-mail address.
+    """
 
     plan: str
     version: int
@@ -51,11 +54,12 @@ class PlanOffer(msgspec.Struct, frozen=True):
     limits: dict[str, Amount | None]
     credits: dict[str, Amount]
     adds: list[str]
+    verified_only: list[str]
     prices: list[PriceOffer]
 
 
 class CatalogView(msgspec.Struct, frozen=True):
-    """The whole catalogue; plans from the smallest to the largest. `adds` names credits that join what is left."""
+    """The whole catalogue; plans from the smallest to the largest."""
 
     product: str
     free_plan: str
@@ -95,6 +99,7 @@ def _plan(plan: PlanVersion, meters: dict[str, Meter]) -> PlanOffer:
         {name: None if limit is None else unscale(limit, meters[name].decimals) for name, limit in plan.limits.items()},
         credits,
         [grant.meter for grant in plan.grants if grant.mode == "add"],
+        [grant.meter for grant in plan.grants if grant.verified_only],
         [PriceOffer(price.amount_minor, price.currency, price.every) for price in plan.prices],
     )
 

@@ -59,6 +59,7 @@ class PlanOffer(msgspec.Struct, frozen=True):
     limits: dict[str, Amount | None]
     credits: dict[str, Amount]
     adds: list[str]
+    verified_only: list[str]
     prices: list[PriceOffer]
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tollhouse.cli.selftest.pages import Browser
 from tollhouse.cli.selftest.probe import Customer, Decision, Meter, Offers, Probe
 from tollhouse.kernel.errors import TollhouseError
 
@@ -38,16 +39,16 @@ class Spending(msgspec.Struct, frozen=True):
 class Visit(msgspec.Struct):
     """What the tests know of their customer so far."""
 
-    external_id: str
+    name: str
     email: str
+    browser: Browser | None
     customer: str = ""
-    launches: int = 0
 
 
-def new_visit() -> Visit:
+def new_visit(browser: Browser | None) -> Visit:
     """A customer that nobody has had before, recognisable to whoever cleans up."""
     name = f"selftest-{secrets.token_hex(6)}"
-    return Visit(name, f"{name}@example.com")
+    return Visit(name, f"{name}@example.com", browser)
 
 
 def spending_of(offers: Offers) -> Spending:
@@ -81,7 +82,11 @@ def _can(offers: Offers, action: str, meter: str, granted: Decimal) -> bool:
 
 async def sign_up(probe: Probe, offers: Offers, visit: Visit) -> str:
     """Test 1: a new customer has the free plan and its whole grant, nothing used, at once."""
-    body = {"external_id": visit.external_id, "email": visit.email, "name": "Validation test"}
+    where = "by the API"
+    if visit.browser is not None and not offers.free.verified_only:
+        await visit.browser.sign_up(visit.email, secrets.token_urlsafe(18))
+        where = "on the page"
+    body = {"email": visit.email, "name": "Validation test"}
     made = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
     visit.customer = made.id
     if made.plan != offers.free_plan:
@@ -94,20 +99,18 @@ async def sign_up(probe: Probe, offers: Offers, visit: Visit) -> str:
                 fix="run `tollhouse verify`, and compare the plan's credits with its newest version",
             )
     again = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
-    if again.id != visit.customer or again.meters != made.meters:
-        raise Failed(
-            "asking twice made another customer or another grant", fix="report this: it should not be possible"
-        )
+    if again.id != made.id or again.meters != made.meters:
+        raise Failed("asking twice made another customer or another grant", fix="report this: it cannot happen")
     spending = spending_of(offers)
     meter = made.meters[spending.meter]
-    return f"plan {made.plan}, {spending.meter}: total {meter.total}, used {meter.used}"
+    return f"{where}: plan {made.plan}, {spending.meter}: total {meter.total}, used {meter.used}"
 
 
 async def consume(probe: Probe, offers: Offers, visit: Visit) -> str:
     """Test 2: one use debits its cost at once, once per key, and stands in the book."""
     spending = spending_of(offers)
     before = (await probe.customer(visit.customer)).meters[spending.meter]
-    key = f"{visit.external_id}-first"
+    key = f"{visit.name}-first"
     began = time.monotonic()
     first = await use(probe, spending, visit, key)
     took_ms = (time.monotonic() - began) * 1000
@@ -136,7 +139,7 @@ async def block(probe: Probe, offers: Offers, visit: Visit) -> str:
     spending = spending_of(offers)
     await _spend_rest(probe, spending, visit)
     before = (await probe.customer(visit.customer)).meters[spending.meter]
-    refused = await use(probe, spending, visit, f"{visit.external_id}-blocked")
+    refused = await use(probe, spending, visit, f"{visit.name}-blocked")
     after = (await probe.customer(visit.customer)).meters[spending.meter]
     if refused.allowed:
         raise Failed(
@@ -147,6 +150,10 @@ async def block(probe: Probe, offers: Offers, visit: Visit) -> str:
         raise Failed(f"the refusal says {code}", fix="look at the customer's limits: another one came first")
     if after.used != before.used or (after.remaining or 0) < 0:
         raise Failed(f"a refusal changed used from {before.used} to {after.used}", fix="run `tollhouse verify`")
+    if visit.browser is not None and visit.browser.signed_in and spending.tool is not None:
+        open_still = await visit.browser.tool_is_closed(spending.tool)
+        if open_still is not None:
+            raise Failed(open_still, fix="serve the pages of this version, unchanged by a cache")
     return f"{spending.action} refused with {after.remaining} {spending.meter} left: {code}"
 
 
@@ -165,13 +172,13 @@ async def _spend_rest(probe: Probe, spending: Spending, visit: Visit) -> None:
     left = (await probe.customer(visit.customer)).meters[spending.meter].remaining
     if spending.priced is not None and left:
         body = {
-            "customer": visit.customer, "action": spending.priced, "key": f"{visit.external_id}-rest",
+            "customer": visit.customer, "action": spending.priced, "key": f"{visit.name}-rest",
             "amount": {spending.meter: left},
         }  # fmt: skip
         if (await probe.call("POST", "/v1/admit", body)).ok(Decision).allowed:
             return
     for number in range(MOST_LAUNCHES):
-        answer = await use(probe, spending, visit, f"{visit.external_id}-{number}")
+        answer = await use(probe, spending, visit, f"{visit.name}-{number}")
         if answer.allowed:
             await _give_back(probe, answer)
         elif answer.reason is not None and answer.reason.code in EXHAUSTED:
