@@ -2,7 +2,7 @@
 
 import json
 import os
-import secrets
+import signal
 import socket
 import stat
 import subprocess
@@ -26,12 +26,10 @@ def get(demo: Demo, path: str) -> Any:
         return json.load(answer)
 
 
-def command(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`tollhouse arguments`, to its end."""
     line = [sys.executable, "-m", "tollhouse", *arguments]
-    return subprocess.run(
-        line, capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}, check=False
-    )
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_description_is_what_the_design_fixes_and_its_owners_alone(demo: Demo) -> None:
@@ -67,10 +65,7 @@ def test_every_preset_comes_up_and_its_books_are_true(preset: str, tmp_path: Pat
     """Started, used, stopped: `verify` finds nothing, and a second start goes on with the same data."""
     with running_demo(tmp_path / "demo", preset) as first:
         before = get(first, f"/v1/customers/{first.user.customer}/entries")
-    verified = command(
-        "verify", "--config", str(first.folder / "tollhouse.toml"),
-        env={"DATABASE_URL": f"sqlite:///{first.folder / 'tollhouse.db'}", "SESSION_SECRET": secrets.token_urlsafe(48)},
-    )  # fmt: skip
+    verified = command("verify", "--config", str(first.folder / "tollhouse.toml"))
     assert verified.returncode == 0, verified.stdout + verified.stderr
     with running_demo(tmp_path / "demo", preset) as second:
         assert second.secret_key == first.secret_key
@@ -105,3 +100,21 @@ def test_a_first_run_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     with running_demo(folder) as second:
         assert second.user.customer != first.user.customer
         assert get(second, f"/v1/customers/{second.user.customer}")["plan"] == "free"
+
+
+def test_processes_that_outlive_a_killed_demo_keep_their_data(tmp_path: Path) -> None:
+    """Killed the hard way, it leaves its two processes; the next demo says how to stop them, and touches nothing."""
+    folder, port = tmp_path / "demo", two_free_ports()
+    line = [sys.executable, "-m", "tollhouse", "demo", "--dir", str(folder), "--port", str(port)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == f"ready http://127.0.0.1:{port}\n"
+        first.kill()
+    left = [int(number) for number in (folder / "aurion" / "lock").read_text().split()[1:]]
+    try:
+        told = command("demo", "--dir", str(folder), "--port", str(two_free_ports()))
+        assert told.returncode == 1
+        assert f"kill {first.pid} {left[0]} {left[1]}" in told.stderr
+    finally:
+        for number in left:
+            os.kill(number, signal.SIGTERM)

@@ -26,8 +26,10 @@ from tollhouse.cli.demo.home import (
     environment_of,
     locked,
     open_home,
+    prepare,
     read_secrets,
     write_description,
+    write_dotenv,
     write_secrets,
 )
 from tollhouse.cli.demo.processes import Child, answering, require_free, running
@@ -63,17 +65,17 @@ def demo(
             fix='pip install "tollhouse[demo]", or run `make demo`',
         )
     other = f"choose other ports: tollhouse demo --port {port + 10 if port < 65_000 else 8787} (or PORT=… make demo)"
-    home = Home(directory.absolute(), preset)
-    open_home(directory, preset)
-    with locked(home):
+    home = open_home(directory, preset)
+    with locked(home) as lock:
         require_free(port, "the product", other)
         require_free(port + 1, "the sandbox", other)
-        asyncio.run(_until_stopped(home, port))
+        prepare(home)
+        asyncio.run(_until_stopped(home, port, lock))
 
 
-async def _until_stopped(home: Home, port: int) -> None:
+async def _until_stopped(home: Home, port: int, lock: int) -> None:
     """Runs the demo until it fails, or until Ctrl-C or SIGTERM asks it to stop."""
-    task = asyncio.create_task(_run(home, port))
+    task = asyncio.create_task(_run(home, port, lock))
     stopped = False
 
     def stop() -> None:
@@ -90,7 +92,7 @@ async def _until_stopped(home: Home, port: int) -> None:
             raise
 
 
-async def _run(home: Home, port: int) -> None:
+async def _run(home: Home, port: int, lock: int) -> None:
     url, sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
     known, console = read_secrets(home), Console(stderr=True)
     async with AsyncExitStack() as stack:
@@ -99,12 +101,13 @@ async def _run(home: Home, port: int) -> None:
         with _step(console, "starting the sandbox: Stripe and mail"):
             arguments = ["serve", "--port", str(port + 1), "--data", str(home.sandbox_data)]
             sandbox = await stack.enter_async_context(
-                running("the sandbox", "tollhouse_sandbox", arguments, home.folder / "sandbox.log")
+                running("the sandbox", "tollhouse_sandbox", arguments, home.folder / "sandbox.log", lock=lock)
             )
             await answering(http, sandbox, f"{sandbox_url}/_sandbox/clock")
             endpoint, secret = await ensure_webhook(Api(http, url, sandbox_url, known), url, known)
         known = write_secrets(home, msgspec.structs.replace(known, webhook_endpoint=endpoint, webhook_secret=secret))
         environment = environment_of(home, known, url, sandbox_url, _mail_port(sandbox))
+        write_dotenv(home, environment)
         configuration = load_configuration(home.config, environment)
         with _step(console, "bringing the schema up to date"):
             schema.upgrade(home.database_url)
@@ -112,7 +115,9 @@ async def _run(home: Home, port: int) -> None:
         with _step(console, f"starting {configuration.catalog.product.name}"):
             arguments = ["serve", "--config", str(home.config), "--host", "127.0.0.1", "--port", str(port)]
             product = await stack.enter_async_context(
-                running("the product", "tollhouse", arguments, home.folder / "serve.log", environment)
+                running(
+                    "the product", "tollhouse", arguments, home.folder / "serve.log", lock=lock, environment=environment
+                )
             )
             await answering(http, product, f"{url}/health")
         if not known.finished:

@@ -59,22 +59,33 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def open_home(root: Path, preset: str) -> Home:
-    """The folder with its configuration. What an interrupted first run left behind is removed. Raises NotFound."""
-    text = preset_text(preset)
+    """The folder, made when missing. Raises NotFound for an unknown preset, Unavailable where it cannot be made."""
+    preset_text(preset)
     home = Home(root.absolute(), preset)
-    known = _all_secrets(home).get(preset)
-    try:
-        if known is not None and not (known.finished and home.database.exists() and home.sandbox_data.exists()):
-            forget(home)
+    with _writable():
         home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.folder.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+def prepare(home: Home) -> None:
+    """Its configuration is there, and what an interrupted first run left behind is not. Call it under the lock."""
+    known = _all_secrets(home).get(home.preset)
+    with _writable():
+        if known is not None and not (known.finished and home.database.exists() and home.sandbox_data.exists()):
+            forget(home)
         if not home.config.exists():
-            home.config.write_text(text, "utf-8")
+            home.config.write_text(preset_text(home.preset), "utf-8")
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(
             f"{error.filename}: {error.strerror}", code="not_writable", fix="name a folder to write to with --dir"
         ) from None
-    return home
 
 
 def forget(home: Home) -> None:
@@ -84,22 +95,36 @@ def forget(home: Home) -> None:
             name.unlink(missing_ok=True)
     everything = _all_secrets(home)
     everything.pop(home.preset, None)
-    if home.root.exists():
-        _write_private(home.root / "secrets.json", everything)
+    _write_private(home.root / "secrets.json", everything)
 
 
 @contextmanager
-def locked(home: Home) -> Iterator[None]:
-    """Only one demo at a time works on these data. Raises Conflict."""
-    with (home.folder / "lock").open("w") as file:
+def locked(home: Home) -> Iterator[int]:
+    """Only one demo at a time works on these data. The file's descriptor is for the demo's processes: should this one be
+    killed, they hold the lock as long as they live. Raises Conflict.
+    """
+    with (home.folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            file.seek(0)
             raise Conflict(
                 f"a demo of {home.preset} is running already on the data in {home.folder}", code="demo_running",
-                fix="stop it first, or use data of your own with --dir",
+                fix=f"stop it first (kill {' '.join(file.read().split())}), or use data of your own with --dir",
             ) from None  # fmt: skip
-        yield
+        _note(file.fileno(), f"{os.getpid()}\n", afresh=True)
+        yield file.fileno()
+
+
+def note_process(lock: int, process: int) -> None:
+    """Writes a process of the demo into the lock, for whoever wants to stop it."""
+    _note(lock, f"{process}\n", afresh=False)
+
+
+def _note(lock: int, text: str, *, afresh: bool) -> None:
+    if afresh:
+        os.ftruncate(lock, 0)
+    os.write(lock, text.encode())
 
 
 def read_secrets(home: Home) -> Secrets:
@@ -140,6 +165,13 @@ def environment_of(home: Home, known: Secrets, url: str, sandbox_url: str, smtp_
     }
 
 
+def write_dotenv(home: Home, environment: Mapping[str, str]) -> None:
+    """The settings beside tollhouse.toml, so that `tollhouse verify --config …` and the like work on the demo's data."""
+    ours = {setting.variable for setting in SETTINGS} - {"ENVIRONMENT"}
+    lines = [f"{name}={value}" for name, value in environment.items() if name in ours]
+    _write_private_text(home.folder / ".env", "\n".join(lines) + "\n")
+
+
 def _made() -> Secrets:
     return Secrets(
         session_secret=secrets.token_urlsafe(48),
@@ -163,10 +195,14 @@ def _all_secrets(home: Home) -> dict[str, Secrets]:
 
 
 def _write_private(path: Path, value: object) -> None:
-    """Writes JSON that its owner alone can read, whole or not at all."""
+    _write_private_text(path, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def _write_private_text(path: Path, text: str) -> None:
+    """Writes what its owner alone can read, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
     fresh.replace(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tollhouse.cli.demo.home import note_process
 from tollhouse.kernel.errors import Conflict, Unavailable
 
 START_SECONDS = 60.0
@@ -60,14 +61,24 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    name: str, module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    lock: int,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Child]:
-    """`python -m module arguments`, stopped at the end of the block. A Ctrl-C at the terminal does not reach it."""
+    """`python -m module arguments`, stopped at the end of the block. A Ctrl-C at the terminal does not reach it.
+
+    It holds the demo's `lock` as well.
+    """
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-            env=None if environment is None else dict(environment), start_new_session=True,
+            env=None if environment is None else dict(environment), start_new_session=True, pass_fds=(lock,),
         )  # fmt: skip
+    note_process(lock, process.pid)
     child = Child(name, process, log)
     try:
         yield child
