@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.demo import Demo, running_demo, two_free_ports
@@ -53,6 +55,21 @@ def test_the_people_show_what_the_product_is_about(demo: Demo) -> None:
     with urllib.request.urlopen(f"{demo.sandbox_url}/_sandbox/state", timeout=10) as answer:
         subscriptions = json.load(answer)["objects"]["subscription"]
     assert {subscription["status"] for subscription in subscriptions} >= {"active", "past_due"}
+
+
+@pytest.mark.parametrize(("who", "page"), [("user", "/app"), ("admin", "/admin")])
+def test_the_passwords_of_the_description_open_the_pages(demo: Demo, who: str, page: str) -> None:
+    """The user sees what is left, staff see the customers."""
+    account = demo.user if who == "user" else demo.admin
+    with httpx.Client(base_url=demo.url, follow_redirects=True) as browser:
+        form = re.search(r'name="csrf" value="([^"]+)"', browser.get("/login").text)
+        assert form
+        fields = {"csrf": form[1], "email": account.email, "password": account.password, "next": page}
+        assert browser.post("/login", data=fields).status_code == 200
+        shown = browser.get(page)
+    assert shown.status_code == 200
+    assert shown.url.path.startswith(page)
+    assert ("paying@example.com" in shown.text) == (who == "admin")
 
 
 def right_now() -> str:
