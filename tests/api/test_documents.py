@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-from tests.api.world import Api, served
+from tests.api.world import Api
 from tollhouse.api.codes import all_codes
-from tollhouse.store import schema
-
-
-@pytest.fixture
-async def quiet(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """One store is enough for pages that ask no database."""
-    url = f"sqlite:///{tmp_path / 'tollhouse.db'}"
-    schema.upgrade(url)
-    async with served(tmp_path, url) as api:
-        yield api
 
 
 class Loaded(HTMLParser):
