@@ -127,7 +127,9 @@ def housekeeping(house: House) -> list[Job]:
 
     async def versions() -> bool:
         async with house.store.reading() as tx:
-            house.catalog.versions.update((await refresh(tx, house.catalog)).versions)
+            fresh = await refresh(tx, house.catalog)
+        house.catalog.versions.update(fresh.versions)
+        house.catalog.meters.update(fresh.meters)
         return False
 
     return [

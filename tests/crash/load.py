@@ -18,7 +18,7 @@ from tests.support.calling import Api, Called, Unanswered
 CLIENTS = 24
 CUSTOMERS = 12
 CREDITS = 1_000_000
-AGAIN = frozenset({500, 502, 503, 504})
+AGAIN = frozenset({502, 503, 504})
 Answer = dict[str, Any]
 
 

@@ -48,9 +48,9 @@ async def refresh(tx: Tx, catalog: Catalog) -> Catalog:
     versions = {(plan.plan, plan.version): plan for plan, _ in await _stored_versions(tx)}
     versions |= {(plan.plan, plan.version): plan for plan in catalog.plans.values()}
     stored = await _stored_meters(tx)
-    named = {name for plan in versions.values() for name in (*plan.limits, *(grant.meter for grant in plan.grants))}
-    retired = {name: stored[name] for name in sorted(named) if name in stored and name not in catalog.meters}
-    return msgspec.structs.replace(catalog, versions=versions, meters=catalog.meters | retired)
+    # Accounts may still have a period of a meter that the file no longer names: what it means must be known.
+    other = {name: stored[name] for name in sorted(stored) if name not in catalog.meters}
+    return msgspec.structs.replace(catalog, versions=versions, meters=catalog.meters | other)
 
 
 async def next_versions(tx: Tx, catalog: Catalog) -> dict[str, tuple[int, bool]]:

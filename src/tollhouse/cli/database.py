@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tollhouse.catalog import Configuration
 from tollhouse.cli.config import configuration
-from tollhouse.store import Tx, open_store
+from tollhouse.store import Tx, open_store, test_clock
 from tollhouse.store.opening import AnyStore
 from tollhouse.store.schema import require_known, status
 
@@ -29,6 +29,8 @@ async def opened(found: Configuration) -> AsyncIterator[AnyStore]:
     """The database of this configuration, closed at the end of the block."""
     store = await open_store(found.settings.database_url.reveal())
     try:
+        if found.settings.test_clock:
+            await test_clock.follow(store)
         yield store
     finally:
         await store.close()

@@ -14,7 +14,7 @@ import structlog
 from tollhouse.customers import queries
 from tollhouse.customers.keys import digest_of
 from tollhouse.customers.model import SecretKey
-from tollhouse.kernel.errors import TollhouseError, Unavailable
+from tollhouse.kernel.errors import Unavailable
 from tollhouse.store import Store
 
 EVERY_SECONDS = 1.0
@@ -79,5 +79,5 @@ class KeyRing:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await self.refresh()
-            except (TollhouseError, OSError) as error:
-                log.warning("keyring.not_refreshed", error=str(error), fix="check that the database can be reached")
+            except Exception as error:  # this task must outlive whatever the database says, or every key ends after 30 s
+                log.warning("keyring.not_refreshed", error=repr(error), fix="check that the database can be reached")

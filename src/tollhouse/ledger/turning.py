@@ -6,7 +6,8 @@
 from msgspec.structs import replace
 
 from tollhouse.catalog.model import Catalog, Meter
-from tollhouse.kernel.periods import period_at
+from tollhouse.kernel.errors import Unavailable
+from tollhouse.kernel.periods import Unit, period_at
 from tollhouse.ledger.model import Entry, Lot, Move, Quota, State
 from tollhouse.ledger.rules import NEVER, in_spending_order, next_due, sums
 
@@ -49,10 +50,20 @@ def _turn(state: State, catalog: Catalog, boundary: int) -> tuple[State, Entry]:
         if quota.end <= boundary:
             if quota.used:
                 moves.append((name, str(quota.start), quota.used))
-            unit = catalog.meters[name].period if name in catalog.meters else "month"
+            unit = _period_of(name, catalog)
             # It starts where the last one ended, also when the catalogue has meanwhile made the periods longer.
             quotas[name] = Quota(0, boundary, period_at(state.anchor, unit, boundary)[1])
     return record(replace(state, quotas=quotas), "turn", "period_turned", boundary, tuple(moves))
+
+
+def _period_of(meter: str, catalog: Catalog) -> Unit:
+    """The meter's period. Raises Unavailable for a meter that a newer process has brought and this one has not read yet."""
+    known = catalog.meters.get(meter)
+    if known is None:
+        raise Unavailable(
+            f"the meter {meter!r} is not known here yet", code="catalogue_behind", fix="try again in a few seconds"
+        )
+    return known.period
 
 
 def _end_plan(state: State, catalog: Catalog, boundary: int) -> tuple[State, Entry]:

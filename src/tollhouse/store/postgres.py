@@ -12,9 +12,12 @@ from tollhouse.store.engine import Dialect, Row, Value
 from tollhouse.store.errors import ConnectionLost, Duplicate, LockedByAnother, StoreFailure
 from tollhouse.store.sql import Sql
 
-POOL_SIZE = 10
+WRITERS = 10
+READERS = 6
+ACQUIRE_SECONDS = 5.0
+CLOSE_SECONDS = 5
 COMMAND_TIMEOUT_SECONDS = 30.0
-LOCK_TIMEOUT = "10s"
+LOCK_TIMEOUT = "1s"
 APPLICATION_NAME = "tollhouse"
 
 
@@ -84,29 +87,26 @@ class PostgresStore:
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, url: str, pool: Any) -> None:
+    def __init__(self, url: str, writers: Any, readers: Any) -> None:
         self.url = url
         self.clock = DatabaseClock()
-        self._pool = pool
+        # Apart, so that writers who wait for a locked row never keep keys, clock and pages from being read.
+        self._writers = writers
+        self._readers = readers
 
     @classmethod
     async def open(cls, url: str) -> "PostgresStore":
         """Connect. Raises ConnectionLost when the server does not answer."""
         try:
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=POOL_SIZE,
-                command_timeout=COMMAND_TIMEOUT_SECONDS,
-                server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
-            )
+            writers = await _pool(url, WRITERS)
+            readers = await _pool(url, READERS)
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
             raise translate(error) from error
-        return cls(url, pool)
+        return cls(url, writers, readers)
 
     async def measure_clock(self) -> None:
         """Read the server's clock; half of the round trip is the error."""
-        async with self._pool.acquire() as connection:
+        async with self._readers.acquire(timeout=ACQUIRE_SECONDS) as connection:
             before = self.clock.monotonic_ms()
             database_ms = await connection.fetchval("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
             self.clock.measured(database_ms, before, self.clock.monotonic_ms())
@@ -115,10 +115,11 @@ class PostgresStore:
     async def _session(self, readonly: bool) -> AsyncIterator[PostgresTx]:
         if not readonly:
             self.clock.require_trusted()
+        pool = self._readers if readonly else self._writers
         try:
-            async with self._pool.acquire() as connection, connection.transaction(readonly=readonly):
+            async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction(readonly=readonly):
                 yield PostgresTx(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise translate(error) from error
 
     def transaction(self) -> Any:
@@ -140,7 +141,18 @@ class PostgresStore:
             raise translate(error) from error
 
     async def close(self) -> None:
-        try:
-            await asyncio.wait_for(self._pool.close(), 5)
-        except TimeoutError:
-            self._pool.terminate()
+        for pool in (self._writers, self._readers):
+            try:
+                await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+            except TimeoutError:
+                pool.terminate()
+
+
+async def _pool(url: str, size: int) -> Any:
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=COMMAND_TIMEOUT_SECONDS,
+        server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
+    )

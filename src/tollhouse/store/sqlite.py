@@ -29,6 +29,21 @@ def connect(path: str) -> sqlite3.Connection:
     return connection
 
 
+def begin(connection: sqlite3.Connection) -> None:
+    """Take the one writer's place. Whatever a caller that went away has left open is ended first."""
+    rollback_if_open(connection)
+    connection.execute("begin immediate")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """Commit, or leave nothing open: in one step of the thread, so that nobody can go away between the two."""
+    try:
+        connection.execute("commit")
+    except BaseException:
+        rollback_if_open(connection)
+        raise
+
+
 def rollback_if_open(connection: sqlite3.Connection) -> None:
     """End the transaction without effect; some failures have ended it already."""
     if connection.in_transaction:
@@ -115,30 +130,26 @@ class SqliteStore:
 
     async def _begin(self, tx: SqliteTx) -> None:
         try:
-            await tx.plain("begin immediate")
+            await tx._run(lambda: begin(self._writer))
         except asyncio.CancelledError:
             # The thread may still begin: undo it behind our back, in the same thread's order.
             self._writer_thread.submit(rollback_if_open, self._writer)
             raise
 
     async def _commit(self, tx: SqliteTx) -> None:
-        try:
-            await asyncio.shield(tx.plain("commit"))
-        except StoreFailure:
-            await tx._run(lambda: rollback_if_open(self._writer))
-            raise
+        await asyncio.shield(tx._run(lambda: commit(self._writer)))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction inside the writer thread: for batches that need no await between statements."""
 
         def whole() -> T:
-            self._writer.execute("begin immediate")
+            begin(self._writer)
             try:
                 result = work(self._writer)
-                self._writer.execute("commit")
             except BaseException:
                 rollback_if_open(self._writer)
                 raise
+            commit(self._writer)
             return result
 
         async with self._turn:
