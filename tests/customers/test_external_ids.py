@@ -73,6 +73,19 @@ async def test_an_address_that_nobody_has_proven_is_not_given_an_external_id(wor
     assert await world.count("customer_name") == 1
 
 
+@pytest.mark.row("X2")
+async def test_a_stranger_who_signed_up_with_somebodys_address_is_not_taken_for_them(world: World) -> None:
+    mallory = await world.sign_up(ADA)
+    with pytest.raises(Conflict) as refusal:
+        await world.create(ADA)
+    assert refusal.value.code == "email_taken"
+    assert "wait until the address is verified" in str(refusal.value.fix)
+
+    async with world.store.transaction() as tx:
+        await actions.address_proven(tx, world.desk, world.catalog, mallory.user, world.now)
+    assert await world.create(ADA) == mallory.customer
+
+
 @pytest.mark.parametrize("external_id", ["", "x" * 201, "cus_42", "usr_42", "a\x00b", "a\nb", " 42", "\ud800"])
 async def test_an_external_id_that_could_be_mistaken_is_refused(world: World, external_id: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:

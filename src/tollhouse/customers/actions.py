@@ -10,7 +10,8 @@ Who owns a customer, and how nobody takes over another's (X1, X2):
   has lost or never had that password asks for a new one by e-mail, which proves the address too, replaces the password
   and ends every session opened with the old one.
 * The product's server is believed: its customers count as verified. It may give its own `external_id` to a customer who
-  signed up on the pages, but only once that address is proven; before, it is told `email_taken`.
+  signed up on the pages, or find that customer by the address alone, but only once the address is proven; before, it
+  is told `email_taken`: otherwise a stranger who signed up with somebody's address would be given what is meant for them.
 """
 
 from typing import cast
@@ -197,7 +198,8 @@ async def address_proven(
 async def create_or_get(tx: Tx, catalog: Catalog, new: NewCustomer, now: int) -> Created:
     """The customer with this `external_id`, or with this e-mail when none is given; made with its grant, once (X2).
 
-    Raises InvalidRequest; Conflict `email_taken` when the address is another customer's.
+    Raises InvalidRequest; Conflict `email_taken` when the address is another customer's, or when whoever signed up with
+    it has not proven that it is theirs.
     """
     email = normal_email(new.email)
     external = checked_external_id(new.external_id) if new.external_id is not None else None
@@ -212,6 +214,8 @@ async def create_or_get(tx: Tx, catalog: Catalog, new: NewCustomer, now: int) ->
         known = await _named(tx, "email", email)
         if external is not None:
             await _adopt(tx, known, external, customer)
+        elif (await read_customer(tx, known)).verified_at is None:
+            raise _email_unproven()
         return Created(known, False)
     made = Customer(
         customer, external, email, plain_text(new.name, "the name"), plain_text(new.city, "the city"),
@@ -249,6 +253,13 @@ def _email_taken(external: str) -> Conflict:
         "this e-mail address is another customer's", code="email_taken",
         fix=f"send the address of {external!r} itself, or the external_id that this address was created with;"
         " a customer who signed up on the pages has to verify the address first",
+    )  # fmt: skip
+
+
+def _email_unproven() -> Conflict:
+    return Conflict(
+        "somebody signed up on the pages with this e-mail address and has not verified it yet", code="email_taken",
+        fix="wait until the address is verified and send the request again then; before, it may be a stranger's account",
     )  # fmt: skip
 
 
