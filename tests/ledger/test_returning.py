@@ -7,6 +7,7 @@ import pytest
 from tests.ledger.world import CUSTOMER, DAY, FREE, METERS, STARTER, Account, at
 from tollhouse.kernel.errors import Conflict, InvariantBroken
 from tollhouse.kernel.ids import entry_id
+from tollhouse.kernel.units import LARGEST
 from tollhouse.ledger.model import MOST_LOTS, Entry
 from tollhouse.ledger.returning import outstanding, returned_by_meter
 from tollhouse.ledger.rules import next_due
@@ -152,3 +153,28 @@ def test_a_lot_that_no_book_knows_is_an_error_and_not_a_loss() -> None:
 
     with pytest.raises(InvariantBroken, match="is unknown"):
         ada.give_back(NOW, admission, credits=1_000)
+
+
+def test_a_spent_lot_waits_while_the_lots_would_not_fit_the_accounts_document() -> None:
+    ada = Account(NOW)
+    ada.grant(NOW, 1_000, expires_at=NOW + 90 * DAY)
+    admission = admitted(ada.admit(NOW, credits=1_000))
+    with pytest.raises(Conflict):
+        for _ in range(MOST_LOTS):
+            ada.grant(NOW, 1_000_000, "images", expires_at=NOW + 90 * DAY)
+    assert sum(len(lots) for lots in ada.state.lots.values()) < MOST_LOTS - 1
+
+    with pytest.raises(Conflict) as refused:
+        ada.give_back(NOW, admission, credits=1_000)
+    assert refused.value.code == "too_many_lots"
+
+
+def test_a_spent_lot_waits_while_the_balance_would_pass_the_largest_number() -> None:
+    ada = Account(NOW)
+    ada.grant(NOW, 1_000, expires_at=NOW + 90 * DAY)
+    admission = admitted(ada.admit(NOW, credits=1_000))
+    ada.grant(NOW, LARGEST - 100_000)
+
+    with pytest.raises(Conflict) as refused:
+        ada.give_back(NOW, admission, credits=1_000)
+    assert refused.value.code == "too_many_lots"

@@ -7,12 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from tollhouse.catalog.model import Catalog, Grant, PlanVersion
-from tollhouse.kernel.errors import Conflict, InvalidRequest
+from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import LARGEST_LOTS_BYTES, MOST_LOTS, Entry, Lot, LotSource, Move, Quota, Standing, State
-from tollhouse.ledger.rules import in_spending_order
+from tollhouse.ledger.model import Entry, Lot, LotSource, Move, Quota, Standing, State
+from tollhouse.ledger.rules import check_room, in_spending_order
 from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -84,18 +84,6 @@ def add_lot(state: State, customer: str, new: NewLot, now: int, action: str, met
     check_room(after)
     after, entry = record(after, "grant", action, now, ((new.meter, lot.id, new.amount),), metadata=metadata)
     return Change(after, (entry,), ((lot, new.meter),))
-
-
-def check_room(state: State) -> None:
-    """Raises Conflict when the live lots are too many for one account, or would not fit its document when spent."""
-    live = sum(len(lots) for lots in state.lots.values())
-    spent = {meter: [replace(lot, used=lot.amount) for lot in lots] for meter, lots in state.lots.items()}
-    if live > MOST_LOTS or len(msgspec.json.encode(spent)) > LARGEST_LOTS_BYTES:
-        raise Conflict(
-            f"the customer has {live - 1} live lots already, as many as one account can hold",
-            code="too_many_lots",
-            fix="grant fewer, larger amounts; spent and expired lots make room again",
-        )
 
 
 def grant_plan_lot(

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from tollhouse.catalog.model import Meter
 from tollhouse.kernel.errors import Conflict, InvariantBroken
-from tollhouse.ledger.model import MOST_LOTS, Lot, LotFacts, Move, State
-from tollhouse.ledger.rules import in_spending_order
+from tollhouse.kernel.units import LARGEST
+from tollhouse.ledger.model import Lot, LotFacts, Move, State
+from tollhouse.ledger.rules import check_room, in_spending_order
 
 RETURNABLE = frozenset({"credits", "quota", "count"})
 
@@ -32,11 +33,14 @@ def give_back(
     amounts: Mapping[str, int],
     lots: Mapping[str, LotFacts],
     now: int,
+    *,
+    lose_without_room: bool = False,
 ) -> tuple[State, tuple[Move, ...], dict[str, int]]:
     """Return `amounts` (meter → scaled) to the places they were taken from, the last taken first.
 
     Gives (state, moves, lost): an expired or replaced lot and a period that has turned stay as they are, and what
     belonged to them is `lost` (it counts as given back). The caller has checked that no amount is above what is left.
+    A spent lot that finds no room raises Conflict `too_many_lots`, or is lost as well where that is asked for.
     """
     moves: list[Move] = []
     lost: dict[str, int] = {}
@@ -46,7 +50,12 @@ def give_back(
             if not part:
                 continue
             amount -= part
-            after = _give_back_one(state, meters[name].kind, name, place, part, lots, now)
+            try:
+                after = _give_back_one(state, meters[name].kind, name, place, part, lots, now)
+            except Conflict:
+                if not lose_without_room:
+                    raise
+                after = None
             if after is None:
                 lost[name] = lost.get(name, 0) + part
             else:
@@ -96,14 +105,27 @@ def _to_lot(state: State, meter: str, lot_id: str, part: int, facts: Mapping[str
         or (known.expires_at is not None and known.expires_at <= now)
     ):
         return None
-    if sum(len(lots) for lots in state.lots.values()) >= MOST_LOTS:
-        raise Conflict(
-            f"the spent lot {lot_id} cannot come back: the customer has {MOST_LOTS} live lots",
-            code="too_many_lots",
-            fix="send it again later; spent and expired lots make room",
-        )
     lot = Lot(known.id, known.amount, known.amount - part, known.source, known.expires_at, known.since, known.until)
-    return replace(state, lots={**state.lots, meter: in_spending_order((*kept, lot))})
+    revived = replace(state, lots={**state.lots, meter: in_spending_order((*kept, lot))})
+    _check_room(revived, meter, lot_id)
+    return revived
+
+
+def _check_room(revived: State, meter: str, lot_id: str) -> None:
+    """Raises Conflict when the account has no room for this lot any more: the rules of a grant."""
+    try:
+        check_room(revived)
+    except Conflict as full:
+        reason = full.detail
+    else:
+        if sum(lot.amount for lot in revived.lots[meter]) <= LARGEST:
+            return
+        reason = "the balance would pass 2^53"
+    raise Conflict(
+        f"the spent lot {lot_id} cannot come back: {reason}",
+        code="too_many_lots",
+        fix="send it again later; spent and expired lots make room",
+    )
 
 
 def returned_by_meter(places: Mapping[tuple[str, str], int], meters: Mapping[str, Meter]) -> dict[str, int]:

@@ -5,13 +5,25 @@
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec.structs import replace
 
 from tollhouse.catalog.model import Meter, PlanVersion
-from tollhouse.kernel.errors import InvariantBroken
+from tollhouse.kernel.errors import Conflict, InvariantBroken
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import SIXTHS, Lot, Move, Quota, Shortage, State, Taken, Window
+from tollhouse.ledger.model import (
+    LARGEST_LOTS_BYTES,
+    MOST_LOTS,
+    SIXTHS,
+    Lot,
+    Move,
+    Quota,
+    Shortage,
+    State,
+    Taken,
+    Window,
+)
 
 NEVER = 1 << 62
 _HARDEST_FIRST = {"credits": 0, "quota": 1, "count": 2, "lease": 3, "rate": 4}
@@ -226,6 +238,18 @@ def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
 def soonest_expiry(lots: tuple[Lot, ...]) -> int | None:
     """When the first of these lots ends; None when none of them does. They stand in spending order."""
     return lots[0].expires_at if lots else None
+
+
+def check_room(state: State) -> None:
+    """Raises Conflict when the live lots are too many for one account, or would not fit its document when spent."""
+    live = sum(len(lots) for lots in state.lots.values())
+    spent = {meter: [replace(lot, used=lot.amount) for lot in lots] for meter, lots in state.lots.items()}
+    if live > MOST_LOTS or len(msgspec.json.encode(spent)) > LARGEST_LOTS_BYTES:
+        raise Conflict(
+            f"the customer has {live - 1} live lots already, as many as one account can hold",
+            code="too_many_lots",
+            fix="grant fewer, larger amounts; spent and expired lots make room again",
+        )
 
 
 def sums(state: State) -> tuple[int, int]:
