@@ -239,6 +239,23 @@ async def test_a_customer_deleted_in_stripe_falls_back_to_free(world: World) -> 
     assert (await world.state(ada)).plan == "pro"
 
 
+async def test_an_event_that_comes_after_the_deletion_does_not_link_the_customer_again(world: World) -> None:
+    ada = await world.customer()
+    await world.buy(ada, "starter")
+    bought = await world.new_events()
+    await world.receive(bought)
+    await world.work()
+    await world.stripe("delete", f"/v1/customers/{await stripe_id_of(world, ada)}")
+    await world.catch_up()
+
+    await world.receive([bought[-1] | {"id": "evt_late"}])
+    await world.work()
+
+    async with world.store.reading() as tx:
+        assert await actions.link_of_customer(tx, ada) is None
+    assert set(await world.events_by_status()) == {"done"}
+
+
 @pytest.mark.parametrize("crash_at", range(1, 40, 3))
 async def test_killed_between_any_two_statements_nothing_is_lost_or_doubled(world: World, crash_at: int) -> None:
     ada = await world.customer()

@@ -142,8 +142,10 @@ class Syncer:
             return None
 
     async def _adopt(self, stripe_id: str, read: list[WebhookEvent]) -> Link | None:
-        """Link a Stripe customer that says it is ours. None when it is not; raises Unanswerable when it may be."""
+        """Link a Stripe customer that says it is ours. None when it is not, or deleted; Unanswerable when it may be."""
         found = await self.gateway.customer(stripe_id)
+        if found.deleted:
+            return None
         sessions = tuple(
             event.object_id for event in read if event.object_id and event.type.startswith("checkout.session.")
         )
@@ -157,8 +159,7 @@ class Syncer:
                         fix="cancel what was bought with this one in Stripe, or merge the two there",
                     )
                 return await link_of_stripe(tx, stripe_id)
-        if not found.deleted:
-            await self._require_not_ours(stripe_id)
+        await self._require_not_ours(stripe_id)
         return None
 
     async def _require_not_ours(self, stripe_id: str) -> None:
