@@ -9,6 +9,7 @@ import pytest
 
 from tests.admission.world import World
 from tollhouse.kernel.clock import parse_rfc3339
+from tollhouse.ledger.book import metadata_of
 
 pytestmark = pytest.mark.row("X5")
 
@@ -165,8 +166,8 @@ async def test_settling_what_was_not_held_is_refused_and_unknown_holds_are_404(w
             assert (await world.ask(f"/v1/holds/{unknown}/{call}", body, 404))["code"] == "hold_not_found"
 
 
-async def test_a_lot_that_finds_no_room_keeps_its_hold_and_stops_nobody(world: World) -> None:
-    """A top-up wholly held, then sixty more lots: the hold expires, its lot cannot come back yet, all else goes on."""
+async def test_a_hold_whose_lot_finds_no_room_ends_all_the_same_and_stops_nobody(world: World) -> None:
+    """A top-up wholly held, then sixty more lots: the hold expires, its lot cannot come back, and the entry says so."""
     ada, eve = await world.customer("ada"), await world.customer("eve")
     await world.grant(ada, 7, "first", meter="images")
     await world.subscribe(ada, "starter")
@@ -186,9 +187,14 @@ async def test_a_lot_that_finds_no_room_keeps_its_hold_and_stops_nobody(world: W
         made += 1
     assert made > 40
     world.later(11)
-    assert eve in await world.sweep()
+    assert set(await world.sweep()) == {ada, eve}
+    assert await world.sweep() == [], "it is not due again"
     assert await world.left(eve) == 100
+    (expiry,) = await world.entries(ada, "hold_expiry")
+    assert expiry.moves == ()
+    assert metadata_of(expiry.metadata)["lost"] == {"images": 1}
+    book = await world.get(f"/v1/customers/{ada}/entries?limit=1")
+    assert book["entries"][0]["metadata"] == {"on_expiry": "return", "lost": {"images": 1}}
     assert (await world.admit(ada, "render"))["allowed"]
-    world.later(1)
-    await world.sweep()
-    assert len(await world.entries(ada, "hold_expiry")) == 1
+    problem = await world.ask(f"/v1/admissions/{hold['id']}/refund", {"key": "r", "reason": "wrong"}, 409)
+    assert problem["code"] == "refund_exceeds", "what was lost counts as given back"

@@ -159,9 +159,11 @@ def test_a_spent_lot_waits_while_the_lots_would_not_fit_the_accounts_document() 
     ada = Account(NOW)
     ada.grant(NOW, 1_000, expires_at=NOW + 90 * DAY)
     admission = admitted(ada.admit(NOW, credits=1_000))
-    with pytest.raises(Conflict):
-        for _ in range(MOST_LOTS):
+    while True:
+        try:
             ada.grant(NOW, 1_000_000, "images", expires_at=NOW + 90 * DAY)
+        except Conflict:
+            break
     assert sum(len(lots) for lots in ada.state.lots.values()) < MOST_LOTS - 1
 
     with pytest.raises(Conflict) as refused:

@@ -101,11 +101,13 @@ REOPEN_LEASE = Sql(
     "update lease set ended_at = null, started_at = :now, last_beat = :now, expires_at = :expires_at"
     " where cell = :cell and customer = :customer and seq = :seq"
 )
-LEASES_DUE_OF = Sql(
+_LEASES_DUE_OF = (
     "select seq, action, slots, ttl_ms, started_at, last_beat, expires_at, ended_at from lease"
     " where cell = :cell and customer = :customer and ended_at is null and expires_at <= :now order by expires_at"
-    " [[for update]]"  # a heartbeat that comes at this moment is waited for, and looked at again
 )
+READ_LEASES_DUE_OF = Sql(_LEASES_DUE_OF)
+# A heartbeat that comes at this moment is waited for, and looked at again.
+LEASES_DUE_OF = Sql(_LEASES_DUE_OF + " [[for update]]")
 LEASES_DUE = Sql("select distinct customer from lease where ended_at is null and expires_at <= :now limit :most")
 
 START_TOOL_SESSION = Sql(

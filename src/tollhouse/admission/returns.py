@@ -17,6 +17,7 @@ class Left(msgspec.Struct, frozen=True):
 
     entry: Entry
     places: dict[tuple[str, str], int]
+    refunded: bool = False
 
 
 class GivenBack(msgspec.Struct, frozen=True):
@@ -24,6 +25,7 @@ class GivenBack(msgspec.Struct, frozen=True):
 
     moves: tuple[Move, ...]
     returned: tuple[Move, ...]
+    lost: dict[str, int] = {}  # by meter, scaled: what had no place to go to any more
 
 
 async def what_is_left(tx: Tx, book: Book, entry: Entry) -> Left:
@@ -36,15 +38,23 @@ async def what_is_left(tx: Tx, book: Book, entry: Entry) -> Left:
         returned += msgspec.convert(metadata_of(about.metadata).get("returned", ()), list[Move])
         if about.kind == "settlement":
             taken += [move for move in about.moves if move[2] < 0]
-    return Left(entry, outstanding(taken, returned))
+    refunded = any(about.kind == "return" for about in (written | unsaved).values())
+    return Left(entry, outstanding(taken, returned), refunded)
 
 
-async def return_amounts(tx: Tx, catalog: Catalog, book: Book, left: Left, amounts: Mapping[str, int]) -> GivenBack:
-    """Move `amounts` back in the book's state; the caller records the entry. Amounts must not exceed what is left."""
+async def return_amounts(
+    tx: Tx, catalog: Catalog, book: Book, left: Left, amounts: Mapping[str, int], *, lose_without_room: bool = False
+) -> GivenBack:
+    """Move `amounts` back in the book's state; the caller records the entry. Amounts must not exceed what is left.
+
+    Raises Conflict `too_many_lots` when a spent lot finds no room, unless it may be lost then.
+    """
     facts = await lot_facts(tx, book.customer, lots_named([(meter, place, 0) for meter, place in left.places]))
-    state, moves, _lost = give_back(book.state, catalog.meters, left.places, amounts, facts, book.now)
+    state, moves, lost = give_back(
+        book.state, catalog.meters, left.places, amounts, facts, book.now, lose_without_room=lose_without_room
+    )
     book.state = state
-    return GivenBack(moves, _as_places(left, amounts))
+    return GivenBack(moves, _as_places(left, amounts), lost)
 
 
 def _as_places(left: Left, amounts: Mapping[str, int]) -> tuple[Move, ...]:

@@ -106,19 +106,19 @@ def _to_lot(state: State, meter: str, lot_id: str, part: int, facts: Mapping[str
     ):
         return None
     lot = Lot(known.id, known.amount, known.amount - part, known.source, known.expires_at, known.since, known.until)
-    revived = replace(state, lots={**state.lots, meter: in_spending_order((*kept, lot))})
-    _check_room(revived, meter, lot_id)
-    return revived
+    after = replace(state, lots={**state.lots, meter: in_spending_order((*kept, lot))})
+    _check_room(after, meter, lot_id)
+    return after
 
 
-def _check_room(revived: State, meter: str, lot_id: str) -> None:
+def _check_room(after: State, meter: str, lot_id: str) -> None:
     """Raises Conflict when the account has no room for this lot any more: the rules of a grant."""
     try:
-        check_room(revived)
+        check_room(after)
     except Conflict as full:
         reason = full.detail
     else:
-        if sum(lot.amount for lot in revived.lots[meter]) <= LARGEST:
+        if sum(lot.amount for lot in after.lots[meter]) <= LARGEST:
             return
         reason = "the balance would pass 2^53"
     raise Conflict(
