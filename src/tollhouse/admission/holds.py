@@ -85,7 +85,8 @@ async def settle(tx: Tx, catalog: Catalog, hold_id: str, amounts: Mapping[str, i
     """The final cost: less comes back, more is debited down to zero, the rest is the shortfall. Idempotent.
 
     Meters that `amounts` leaves out are settled at what was held. After expiry with `return` all is a new debit; with
-    `charge` only the difference is. Standing is not asked again. Raises Conflict for another amount on a settled hold.
+    `charge` only the difference is, and what was refunded since counts as settled: Conflict `hold_ended`. Standing is
+    not asked again. Raises Conflict for another amount on a settled hold.
     """
     hold = await find_hold(tx, catalog, hold_id, now)
     book, status = hold.book, hold.row["status"]
@@ -103,6 +104,11 @@ async def settle(tx: Tx, catalog: Catalog, hold_id: str, amounts: Mapping[str, i
     if status == "released":
         raise _ended(hold, "released")
     left = await what_is_left(tx, book, hold.entry)
+    if left.refunded:
+        raise Conflict(
+            "the hold has expired, was charged and refunded since", code="hold_ended", how="expired",
+            fix="a refund settles an expired hold; admit what is still to be debited",
+        )  # fmt: skip
     still_charged = returned_by_meter(left.places, catalog.meters)
     back = {
         name: still_charged.get(name, 0) - final[name] for name in final if still_charged.get(name, 0) > final[name]
