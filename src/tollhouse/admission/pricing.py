@@ -37,6 +37,12 @@ class PriceList:
         return self._priced(self._catalog.actions[action], amounts)
 
     def _priced(self, action: Action, amounts: Mapping[str, Decimal]) -> Charge:
+        if not amounts and not action.priced_by_caller:
+            raise InvalidRequest(
+                f"the action {action.name!r} takes no amount from the caller",
+                code="amount_not_allowed",
+                fix="leave `amount` out, or set `priced_by` of the action in the catalogue",
+            )
         cost = dict(action.cost)
         for meter, amount in amounts.items():
             if meter not in action.priced_by_caller:
