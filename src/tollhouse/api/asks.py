@@ -77,7 +77,12 @@ def fingerprint_of(customer: str, ready: Prepared, priced: bool, *more: object) 
 
 
 def one_key(in_body: str | None, in_header: str | None) -> str | None:
-    """The idempotency key, from the body or the header. Raises InvalidRequest when it is malformed or both differ."""
+    """The idempotency key, from the body or the header (a Latin-1 text of its bytes, as servers give headers).
+
+    Raises InvalidRequest `invalid_key` when it is malformed or both differ.
+    """
+    if in_header is not None and not in_header.isascii():
+        in_header = _utf8(in_header)
     if in_body is not None and in_header is not None and in_body != in_header:
         raise InvalidRequest(
             "the body's key and the Idempotency-Key header differ", code="invalid_key", fix="send one of them"
@@ -89,6 +94,16 @@ def one_key(in_body: str | None, in_header: str | None) -> str | None:
             fix="send a key such as a request id or a UUID",
         )  # fmt: skip
     return key
+
+
+def _utf8(header: str) -> str:
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidRequest(
+            "the Idempotency-Key header is not UTF-8", code="invalid_key",
+            fix="send a key such as a request id or a UUID, in UTF-8 as in a body",
+        ) from None  # fmt: skip
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> str:

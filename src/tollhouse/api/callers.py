@@ -8,7 +8,8 @@ from tollhouse.kernel.errors import NotAuthenticated
 
 
 def authenticate(house: House, scope: Any) -> str | None:
-    """The request's Idempotency-Key, once its secret key was found good: that costs no statement and no throttle.
+    """The request's Idempotency-Key as the framework would give it (Latin-1, which `one_key` undoes), once its secret key
+    was found good: that costs no statement and no throttle.
 
     Raises NotAuthenticated, and TooManyAttempts once too many wrong keys have come from this network.
     """
