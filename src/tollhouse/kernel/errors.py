@@ -22,9 +22,7 @@ class TollhouseError(Exception):
 
     default_code = "error"
 
-    def __init__(
-        self, detail: str, *, code: str | None = None, fix: str | None = None, **fields: object
-    ) -> None:
+    def __init__(self, detail: str, *, code: str | None = None, fix: str | None = None, **fields: object) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
