@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tollhouse.admin.site import TheOffice, receive_staff
+from tollhouse.admission.lapsing import read_current
 from tollhouse.admission.refusals import refusals_of
 from tollhouse.admission.reports import newest_refusals, refusals_by_reason
 from tollhouse.admission.tools import recent
@@ -17,6 +18,7 @@ from tollhouse.customers.book import view_customer, view_entries
 from tollhouse.customers.projects import list_projects
 from tollhouse.customers.searching import count_customers, search_customers
 from tollhouse.kernel.clock import DAY, parse_rfc3339
+from tollhouse.kernel.ids import is_id
 from tollhouse.ledger.views import MeterView
 from tollhouse.pages.visiting import AnyRequest, read_form
 
@@ -62,7 +64,7 @@ async def customer_page(office: TheOffice, request: AnyRequest, reference: FromP
     after = visit.shell.query.get("after") or None
     async with office.house.store.reading() as tx:
         customer = await resolve(tx, reference)
-        view = await view_customer(tx, catalog, customer, now)
+        view = await view_customer(tx, catalog, customer, now, read_current)
         page = await view_entries(tx, catalog, customer, after=after, limit=PAGE)
         values: dict[str, object] = {
             "customer": await read_customer(tx, customer),
@@ -94,7 +96,7 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     status = status if status in STATUSES else "parked"
     before = visit.shell.query.get("before", "")
     async with office.house.store.reading() as tx:
-        events = await list_events(tx, status, int(before) if before.isdigit() and len(before) < 16 else None, PAGE + 1)
+        events = await list_events(tx, status, _moment(before), PAGE + 1)
     values = {
         "events": events[:PAGE],
         "next": str(events[PAGE - 1].received_at) if len(events) > PAGE else "",
@@ -137,7 +139,12 @@ async def refusals_page(office: TheOffice, request: AnyRequest) -> Response[str]
 
 def _cursor(text: str) -> tuple[int, str] | None:
     at, _, identifier = text.partition(".")
-    return (int(at), identifier) if at.isdigit() and len(at) < 16 and identifier.startswith("cus_") else None
+    moment = _moment(at)
+    return (moment, identifier) if moment is not None and is_id(identifier, "cus") else None
+
+
+def _moment(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 16 else None
 
 
 def _readable(payload: str) -> str:

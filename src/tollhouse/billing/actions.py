@@ -19,6 +19,8 @@ from tollhouse.kernel.money import Money
 from tollhouse.store import Tx, cell_of, inbox
 from tollhouse.store.inbox import Event
 
+LONGEST_EVENT_ID = 255
+
 __all__ = [
     "Payer",
     "Till",
@@ -104,9 +106,13 @@ async def list_events(tx: Tx, status: str = "parked", before: int | None = None,
 
 async def read_event(tx: Tx, id: str) -> Event:
     """One of Stripe's events. Raises NotFound."""
-    found = await inbox.read(tx, SOURCE, id)
+    # What could be no id is never sent to the database: PostgreSQL takes no NUL.
+    found = await inbox.read(tx, SOURCE, id) if id.isprintable() and len(id) <= LONGEST_EVENT_ID else None
     if found is None:
-        raise NotFound(f"there is no event {id}", code="event_not_found", fix="use the id of Stripe's event (evt_…)")
+        raise NotFound(
+            f"there is no event {id[:LONGEST_EVENT_ID]!r}", code="event_not_found",
+            fix="use the id of Stripe's event (evt_…)",
+        )  # fmt: skip
     return found
 
 

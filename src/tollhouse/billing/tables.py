@@ -111,7 +111,7 @@ Index("ix_checkout_session_id", checkout_session.c.id)
 payment_attempts = Table(
     "payment_attempts",
     metadata,
-    Column("subject", String(200), primary_key=True),  # `user:usr_…` or `address:…`
+    Column("subject", String(200), primary_key=True),  # `customer:cus_…` or `address:…`
     Column("times", Text, nullable=False),  # JSON: the attempts of the open window, oldest first
     Column("forget_at", BigInteger, nullable=False),
 )

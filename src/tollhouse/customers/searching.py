@@ -40,7 +40,7 @@ async def search_customers(
 ) -> list[FoundCustomer]:
     """Those whose address or name holds `text`, or whose id it is; all when it is empty. `before` is where a page ended."""
     at, identifier = before or (_LAST, "")
-    wanted = text.strip()[:200]
+    wanted = "".join(letter for letter in text if letter.isprintable()).strip()[:200]
     if wanted:
         quoted = wanted.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
         rows = await tx.fetch(_SEARCH, like=f"%{quoted}%", exact=wanted, before=at, before_id=identifier, most=most)

@@ -30,7 +30,7 @@ from tollhouse.identity.passwords import check_new_password
 from tollhouse.identity.seal import new_token
 from tollhouse.kernel.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound
 from tollhouse.kernel.facts import MailRequested
-from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.ids import is_id, new_id
 from tollhouse.store import Row, Store, Tx, outbox
 
 log = structlog.get_logger(__name__)
@@ -169,7 +169,7 @@ async def list_sessions(tx: Tx, user: str, now: int) -> list[SessionView]:
 
 async def revoke_session(tx: Tx, user: str, session: str, now: int) -> bool:
     """End one of the user's own sessions by its id (`lgn_…`). False when it is not a live one of theirs."""
-    return await tx.execute(queries.REVOKE_ONE_SESSION, user=user, id=session, now=now) > 0
+    return is_id(session, "lgn") and await tx.execute(queries.REVOKE_ONE_SESSION, user=user, id=session, now=now) > 0
 
 
 async def revoke_sessions(tx: Tx, user: str, now: int, *, but: str = "") -> int:

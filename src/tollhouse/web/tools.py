@@ -12,6 +12,7 @@ from tollhouse.admission.model import Answer
 from tollhouse.admission.tools import ToolSession
 from tollhouse.catalog.model import Tool
 from tollhouse.kernel.errors import InvalidRequest, NotFound
+from tollhouse.kernel.ids import is_id
 from tollhouse.ledger.views import Amount
 from tollhouse.pages import origin_of, texts_in
 from tollhouse.pages.texts import N_, Texts
@@ -76,10 +77,12 @@ async def end_form(site: TheSite, request: AnyRequest, name: FromPath[str]) -> R
     """The session is over."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
-    tool = _tool(site, name)
+    tool, session = _tool(site, name), fields.get("session", "")
+    if not is_id(session, "ses"):
+        raise NotFound("there is no such session", code="session_not_found", fix="launch the tool")
     async with site.house.store.transaction() as tx:
         customer = await customer_of(tx, visit.signed_in.user)
-        await sessions.end(tx, site.house.admission, customer, fields.get("session", ""), site.now())
+        await sessions.end(tx, site.house.admission, customer, session, site.now())
     site.house.admission.forget(customer)
     return Redirect(f"/app/tools/{tool.name}?done=ended", status_code=303)
 
@@ -127,7 +130,7 @@ async def _tool_page(site: Site, visit: Visit, tool: Tool, refused: Answer | Non
 async def _running(site: Site, visit: Visit, tool: Tool) -> ToolSession | None:
     """The running session that the address names, when it is this customer's and this tool's."""
     named = visit.shell.query.get("session", "")
-    if not named:
+    if not is_id(named, "ses"):
         return None
     async with site.house.store.reading() as tx:
         customer = await customer_of(tx, visit.signed_in.user)

@@ -1,0 +1,74 @@
+"""What no honest form sends: NUL bytes and walls of text, in every parameter and field of every page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+import tollhouse
+from tests.web.street import PASSWORD, Person, Street
+from tollhouse import admin, web
+from tollhouse.kernel.ids import new_id
+from tollhouse.pages.visiting import SESSION_COOKIE
+
+BAD = ("a\x00b", "x" * 5_000, "1.cus_\x00", "²")
+HONEST = {
+    "email": "eve@example.com", "name": "Eve", "password": PASSWORD, "present": PASSWORD, "key": "k" * 16,
+    "session": new_id("ses"), "plan": "starter", "every": "month", "locale": "fr", "token": "t" * 43,
+}  # fmt: skip
+_ROOMS = [Path(tollhouse.__file__).parent / name for name in ("web", "admin", "pages")]
+_SOURCES = "".join(path.read_text("utf-8") for room in _ROOMS for path in sorted(room.glob("*.py")))
+PARAMETERS = sorted(set(re.findall(r'(?:query|query_params)\.get\("(\w+)"', _SOURCES)) | {"email", "token", "next"})
+FIELDS = sorted(set(re.findall(r'fields(?:\.get\(|\[)"(\w+)"', _SOURCES)) - {"csrf"})
+PATHS = {
+    method: sorted(path for page in (*web.HANDLERS, *admin.HANDLERS) if method in page.http_methods for path in page.paths)
+    for method in ("GET", "POST")
+}  # fmt: skip
+
+
+def named(path: str, value: str) -> str:
+    """The path with its parameter filled in."""
+    return re.sub(r"\{\w+:str\}", quote(value, safe=""), path)
+
+
+def test_these_stories_know_the_pages() -> None:
+    assert {"session", "after", "search", "before", "lang"} <= set(PARAMETERS)
+    assert {"session", "key", "name", "token"} <= set(FIELDS)
+    assert "/admin/webhooks/{event:str}" in PATHS["GET"]
+    assert "/app/tools/{name:str}/end" in PATHS["POST"]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=["nul", "long", "nul-after-an-id", "no-number"])
+async def test_no_parameter_breaks_a_page(grace: Person, bad: str) -> None:
+    broken = []
+    for path in PATHS["GET"]:
+        asked = [named(path, bad)] if "{" in path else []
+        asked += [f"{named(path, 'app-builder')}?{name}={quote(bad, safe='')}" for name in PARAMETERS]
+        for address in asked:
+            if (await grace.open(address)).status_code >= 500:
+                broken.append(address[:80])
+    assert broken == []
+
+
+@pytest.mark.parametrize("bad", BAD[:2], ids=["nul", "long"])
+async def test_no_field_breaks_a_form(aurion: Street, grace: Person, bad: str) -> None:
+    token = grace.client.cookies[SESSION_COOKIE]
+    csrf = {"csrf": aurion.house.identity.seal.form_token(token)}
+    broken, statuses = [], set()
+    forms = [
+        (path, named(path, "app-builder")) for path in PATHS["POST"] if path not in ("/logout", "/app/billing/portal")
+    ]
+    forms += [(path, named(path, bad)) for path, _ in forms if "{" in path] + [("/logout", "/logout")]
+    for path, address in forms:
+        for name in FIELDS if path != "/logout" else ["next"]:
+            grace.client.cookies.clear()
+            grace.client.cookies.set(SESSION_COOKIE, token)
+            answer = await grace.client.post(address, data=HONEST | csrf | {name: bad})
+            statuses.add(answer.status_code)
+            if answer.status_code >= 500 and not (path == "/app/billing/checkout" and answer.status_code == 503):
+                broken.append(f"{address[:60]} {name} {answer.status_code}")
+    assert broken == []
+    assert {303, 404} <= statuses
