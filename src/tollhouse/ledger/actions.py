@@ -122,14 +122,17 @@ async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> Non
 async def take_in_transaction(
     tx: Tx, catalog: Catalog, customer: str, cost: Mapping[str, int], action: str, now: int
 ) -> Entry:
-    """Debit beside another change of the caller's transaction (a project and its count). Raises Refused."""
+    """Debit beside another change of the caller's transaction (a project and its count). Raises Refused.
+
+    The entry is of the kind `owned`: no admission, so that what was taken stays taken as long as the thing is there.
+    """
     book = await open_book(tx, catalog, customer, now)
     plan = plan_of(catalog, book.state)
     taken = standing_shortage(book.state) or take(book.state, plan, catalog.meters, cost, book.now)
     if isinstance(taken, Shortage):
         raise Refused(f"{action} is refused: {taken.code}", code=taken.code, shortage=taken, plan=plan)
     state, entry = record(
-        msgspec.structs.replace(taken.state, seq=taken.state.seq - 1), "admission", action, book.now, taken.moves
+        msgspec.structs.replace(taken.state, seq=taken.state.seq - 1), "owned", action, book.now, taken.moves
     )
     book.add(state, [entry])
     await book.save(tx)

@@ -16,6 +16,7 @@ LotSource = Literal["plan", "topup", "grant"]
 EntryKind = Literal[
     "opened", "admission", "hold", "grant", "expiry", "turn", "plan", "standing", "settlement", "release", "hold_expiry",
     "return", "lease_end", "lease_lapse", "lease_again", "unlock", "correction",
+    "owned",  # taken beside a thing that stays (a project): no admission, so that nothing refunds it while it is there
 ]  # fmt: skip
 
 Move = tuple[str, str, int]

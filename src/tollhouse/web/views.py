@@ -131,6 +131,8 @@ _TITLES = {
     "lease_again": N_("Session resumed"),
     "unlock": N_("Address confirmed"),
     "correction": N_("Correction"),
+    "owned": N_("Made and counted"),
+    "create_project": N_("Project created"),
     "plan_upgraded": N_("Plan upgraded"),
     "plan_renewed": N_("Plan renewed"),
     "plan_ended": N_("Plan ended"),
@@ -143,7 +145,7 @@ def entry_line(catalog: Catalog, view: EntryView, texts: Texts) -> EntryLine:
     tools = {tool.action: tool.title for tool in catalog.tools.values()}
     action = catalog.actions.get(view.action)
     known = _TITLES.get(view.action) or _TITLES.get(view.kind)
-    if view.kind in ("admission", "hold") and action is not None:
+    if view.kind in ("admission", "hold", "owned") and action is not None:
         title = tools.get(view.action) or action.label or view.action
     else:
         title = texts(known) if known else view.action
