@@ -11,7 +11,7 @@ from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
 from tollhouse.ledger.book import encode, plan_of, time_of
 from tollhouse.ledger.model import Entry, Shortage, State
-from tollhouse.ledger.rules import standing_shortage, sums, take
+from tollhouse.ledger.rules import comes_back_at, slide, standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
 from tollhouse.ledger.views import Amount, MeterView, meter_view, reason_of
 
@@ -49,7 +49,7 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     if isinstance(result, Shortage):
         views = {name: meter_view(state, plan, meters[name], at) for name in ask.cost if plan.allows(meters[name])}
         refusal = Answer(False, None, False, reason=reason_of(result, catalog, plan), meters=views)
-        limit = rate_limit(views, ask.cost, meters, at)
+        limit = rate_limit(state, views, ask.cost, meters, at)
         return Decision(state, tuple(turned), encode(refusal), result, None, limit)
     after = result.state
     remaining, used = sums(after)
@@ -67,12 +67,12 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
         None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
         None if ask.terms is None else rfc3339(at + ask.terms.ttl_ms),
     )
-    limit = rate_limit(views, ask.cost, meters, at)
+    limit = rate_limit(after, views, ask.cost, meters, at)
     return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease, limit)
 
 
 def rate_limit(
-    views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int
+    state: State, views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int
 ) -> RateLimit | None:
     """What is left of the first rate meter in the cost; None where there is none, or it is unlimited."""
     for name in cost:
@@ -81,8 +81,8 @@ def rate_limit(
             view = views[name]
             if view.remaining is None or view.total is None:
                 return None
-            sixth = meter.window_ms // 6 or 1
-            seconds = max(1, -(-(sixth - at % sixth) // 1000))
+            back_at = comes_back_at(slide(state.windows.get(name), meter, at), meter)
+            seconds = 0 if back_at is None else max(1, -(-(back_at - at) // 1000))
             return RateLimit(
                 f'"{name}";r={int(view.remaining)};t={seconds}', _policy(name, view.total, meter.window_ms)
             )

@@ -226,6 +226,14 @@ def _rate_wait(window: Window, meter: Meter, amount: int, limit: int, now: int) 
     raise InvariantBroken("a rate window without sixths")
 
 
+def comes_back_at(window: Window, meter: Meter) -> int | None:
+    """When the oldest of what was used leaves the window (ms); None when nothing was used."""
+    for age in range(SIXTHS - 1, -1, -1):
+        if window.counts[age]:
+            return -(-(window.bucket - age + SIXTHS) * meter.window_ms // 6)
+    return None
+
+
 def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
     """Soonest-expiring first; among equals the plan's lot before what was bought or given, then the older."""
     return tuple(

@@ -9,13 +9,17 @@ from tollhouse.catalog.model import Catalog, Meter, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.model import Shortage, State
-from tollhouse.ledger.rules import slide, soonest_expiry
+from tollhouse.ledger.rules import comes_back_at, slide, soonest_expiry
 
 Amount = int | Decimal
 
 
 class MeterView(msgspec.Struct, frozen=True, gc=False):
-    """One meter of one customer, in the meter's own units. None stands for unlimited (and for 'never resets')."""
+    """One meter of one customer, in the meter's own units. None stands for unlimited (and for 'never resets').
+
+    `resets_at` is when the next thing changes by time alone: the soonest lot expires, the quota's period turns, the
+    oldest of what a rate used comes back.
+    """
 
     total: Amount | None
     used: Amount
@@ -70,8 +74,8 @@ def meter_view(state: State, plan: PlanVersion, meter: Meter, now: int) -> Meter
     elif kind == "rate":
         window = slide(state.windows.get(name), meter, now)
         used = sum(window.counts)
-        if used:
-            resets = _time(-(-(window.bucket + 1) * meter.window_ms // 6))
+        back_at = comes_back_at(window, meter)
+        resets = None if back_at is None else _time(back_at)
     elif kind == "lease":
         used = state.held.get(name, 0)
     else:
