@@ -6,6 +6,8 @@ import pytest
 
 from tests.admission.world import World
 from tollhouse.admission.lapsing import read_current
+from tollhouse.kernel.clock import parse_rfc3339
+from tollhouse.kernel.ids import entry_id
 
 
 @pytest.mark.row("X5")
@@ -53,3 +55,51 @@ async def test_what_has_lapsed_is_not_counted_in_a_read_and_the_read_writes_noth
     assert await world.sweep() == [ada]
     swept = await world.state(ada)
     assert (swept.held, swept.lots, swept.quotas) == (state.held, state.lots, state.quotas)
+
+
+@pytest.mark.row("S3")
+async def test_what_a_project_took_cannot_be_refunded_while_the_project_stays(world: World) -> None:
+    ada = await world.customer("ada")
+    (owned,) = await world.entries(ada, "owned")
+    assert owned.action == "create_project"
+    shown = [entry["id"] for entry in (await world.get(f"/v1/customers/{ada}/entries"))["entries"]]
+    assert entry_id("ent", ada, owned.seq) in shown
+
+    for prefix in ("adm", "hld"):
+        refund = f"/v1/admissions/{entry_id(prefix, ada, owned.seq)}/refund"
+        problem = await world.ask(refund, {"key": "r", "reason": "wrong"}, 404)
+        assert problem["code"] == "admission_not_found"
+    assert (await world.meters(ada))["projects"]["used"] == 1
+
+
+async def test_a_rate_says_when_something_of_it_comes_back(world: World) -> None:
+    """The sixth that was used leaves the window as the seventh before the current one."""
+    ada = await world.customer("ada")
+    world.later((61_000 - world.now % 60_000) / 1000)  # early in a sixth
+    first = world.now
+    answer = await world.post("/v1/admit", {"customer": ada, "action": "ping"})
+    back_at = parse_rfc3339(answer.json()["meters"]["requests"]["resets_at"])
+    assert back_at == first // 10_000 * 10_000 + 70_000
+    seconds = int(answer.headers["ratelimit"].rpartition("t=")[2])
+    assert seconds == pytest.approx((back_at - first) / 1000, abs=3)
+    world.later(25)
+    second = await world.admit(ada, "ping")
+    assert parse_rfc3339(second["meters"]["requests"]["resets_at"]) == back_at, "the oldest comes back first"
+
+    world.later((back_at - 1 - world.now) / 1000 - 3)
+    assert (await world.meters(ada))["requests"]["used"] == 2
+    world.later((back_at - world.now) / 1000)
+    assert (await world.meters(ada))["requests"]["used"] == 1
+
+
+async def test_a_lapsed_slot_is_not_shown_before_anybody_swept(world: World) -> None:
+    ada = await world.customer("ada")
+    await world.admit(ada, "realtime_session")
+    await world.hold(ada, "chat", amount={"credits": 60}, ttl="30s")
+    world.later(200)
+
+    meters = await world.meters(ada)
+
+    assert (meters["concurrent"]["used"], meters["credits"]["used"]) == (0, 0)
+    assert await world.entries(ada, "lease_lapse") == []
+    assert await world.sweep() == [ada]

@@ -38,6 +38,13 @@ async def lapse_due(tx: Tx, catalog: Catalog, book: Book) -> None:
         )  # fmt: skip
 
 
+async def lapse(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:
+    """Give back what of this customer has lapsed, before another change of the transaction. Raises NotFound."""
+    book = await open_book(tx, catalog, customer, now)
+    await lapse_due(tx, catalog, book)
+    await book.save(tx)
+
+
 async def read_current(tx: Tx, catalog: Catalog, customer: str, now: int) -> State:
     """A customer's state at `now`, what has lapsed taken off, without writing or locking. Raises NotFound."""
     state = await read_state(tx, catalog, customer, now)
@@ -98,7 +105,9 @@ async def _expire_hold(tx: Tx, catalog: Catalog, book: Book, row: Row) -> dict[s
     lost = {name: unscale(amount, catalog.meters[name].decimals) for name, amount in back.lost.items()}
     note: dict[str, object] = {"returned": back.returned, "on_expiry": row["on_expiry"]}
     noted = metadata_json(note | {"lost": lost} if lost else note)
-    state, entry = record(book.state, "hold_expiry", left.entry.action, row["expires_at"], back.moves, row["seq"], noted)
+    state, entry = record(
+        book.state, "hold_expiry", left.entry.action, row["expires_at"], back.moves, row["seq"], noted
+    )
     book.add(state, [entry])
     return lost
 

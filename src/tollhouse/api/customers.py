@@ -7,6 +7,7 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
+from tollhouse.admission.lapsing import lapse, read_current
 from tollhouse.admission.pricing import scaled
 from tollhouse.api.answers import SECRET_KEY_SECURITY, ExactResponse, TheHouse, answers_with, json_answer, problems
 from tollhouse.api.asks import fingerprint, one_key
@@ -107,7 +108,7 @@ async def create_customer(house: TheHouse, data: JSONBody[CustomerRequest]) -> R
     now = house.store.clock.now_ms()
     async with house.store.transaction() as tx:
         made = await create_or_get(tx, house.catalog, new, now)
-        view = await view_customer(tx, house.catalog, made.customer, now)
+        view = await view_customer(tx, house.catalog, made.customer, now, read_current)
     return json_answer(view, 201 if made.created else 200)
 
 
@@ -126,7 +127,7 @@ async def read_customer(house: TheHouse, reference: FromPath[str]) -> CustomerVi
 async def _look(house: House, reference: str) -> CustomerView:
     async with house.store.reading() as tx:
         customer = await resolve(tx, reference)
-        return await view_customer(tx, house.catalog, customer, house.store.clock.now_ms())
+        return await view_customer(tx, house.catalog, customer, house.store.clock.now_ms(), read_current)
 
 
 @get("/{reference:str}/projects", summary="List a customer's projects", responses=NOBODY)
@@ -152,6 +153,7 @@ async def add_project(
         customer = await resolve(tx, reference)
         mark = fingerprint(customer, data.name)
         now = house.store.clock.now_ms()
+        await lapse(tx, house.catalog, customer, now)
         project = await create_project(tx, house.catalog, customer, data.name, now, key=key, fingerprint=mark)
     house.admission.forget(customer)
     return _project_view(project)

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromQuery, HeaderParameter, JSONBody
 
+from tollhouse.admission.lapsing import read_current
 from tollhouse.admission.model import Answer
 from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, json_answer, plain, problems, rate_headers
 from tollhouse.api.asks import Text, fingerprint, one_key
@@ -14,7 +15,7 @@ from tollhouse.api.sessions import AnyRequest, caller_of
 from tollhouse.house import House
 from tollhouse.insights.usage import SessionUsage, session_usage
 from tollhouse.kernel.errors import InvalidRequest, NotAllowed, NotFound
-from tollhouse.ledger.book import plan_of, read_state
+from tollhouse.ledger.book import plan_of
 from tollhouse.ledger.views import Reason
 
 REFUSAL_STATUS = {"rate_limited": 429, "concurrency_exhausted": 429}
@@ -107,7 +108,7 @@ async def billing_usage(house: TheHouse, request: AnyRequest, user_id: FromQuery
         plain(user_id, "user_id")
     customer = await customer_meant(house, request, user_id)
     async with house.store.reading() as tx:
-        state = await read_state(tx, house.catalog, customer, house.store.clock.now_ms())
+        state = await read_current(tx, house.catalog, customer, house.store.clock.now_ms())
     usage = session_usage(state, plan_of(house.catalog, state), house.catalog)
     if usage is None:
         raise InvalidRequest(

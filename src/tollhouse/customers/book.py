@@ -1,5 +1,7 @@
 """A customer and its book as clients see them."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from tollhouse.catalog.model import Catalog
@@ -11,9 +13,12 @@ from tollhouse.kernel.ids import entry_address, entry_id
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.actions import read_book, read_entry
 from tollhouse.ledger.book import plan_of, read_state
-from tollhouse.ledger.model import Entry
+from tollhouse.ledger.model import Entry, State
 from tollhouse.ledger.views import Amount, all_meters
 from tollhouse.store import Tx
+
+StateReader = Callable[[Tx, Catalog, str, int], Awaitable[State]]
+"""Reads an account at a time; `admission` knows one that leaves out what has lapsed."""
 
 MOST_ENTRIES = 100
 OWN_NOTES = frozenset({"returned"})
@@ -22,10 +27,12 @@ PREFIXES = {"admission": "adm", "hold": "hld"}
 _decode_metadata = msgspec.json.Decoder(dict[str, object]).decode
 
 
-async def view_customer(tx: Tx, catalog: Catalog, customer: str, now: int) -> CustomerView:
-    """Plan, standing and every meter at `now`. Raises NotFound."""
+async def view_customer(
+    tx: Tx, catalog: Catalog, customer: str, now: int, read: StateReader = read_state
+) -> CustomerView:
+    """Plan, standing and every meter at `now`, as `read` finds the account. Raises NotFound."""
     who = await read_customer(tx, customer)
-    state = await read_state(tx, catalog, customer, now)
+    state = await read(tx, catalog, customer, now)
     plan = plan_of(catalog, state)
     return CustomerView(
         who.id, who.external_id, who.email, who.name, who.city, who.locale, who.verified_at is not None,

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import msgspec
 from litestar import Response
 
+from tollhouse.admission.lapsing import read_current
 from tollhouse.catalog.model import PlanVersion
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.identity import User
 from tollhouse.kernel.errors import NotAllowed
-from tollhouse.ledger.book import plan_of, read_state
+from tollhouse.ledger.book import plan_of
 from tollhouse.ledger.model import State
 from tollhouse.ledger.views import upgrade_for
 from tollhouse.pages import texts_in
@@ -63,7 +64,7 @@ async def load(site: Site, visit: Visit, tx: Tx) -> Account:
     """The account as it stands. Raises NotAuthenticated, Unproven."""
     catalog, user, now = site.house.catalog, visit.signed_in.user, site.now()
     customer = await customer_of(tx, user)
-    state = await read_state(tx, catalog, customer, now)
+    state = await read_current(tx, catalog, customer, now)
     plan = plan_of(catalog, state)
     better = upgrade_for(catalog, plan, None)
     texts = texts_in(visit.shell.locale)

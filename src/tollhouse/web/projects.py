@@ -3,6 +3,7 @@
 from litestar import Response, get, post
 from litestar.response import Redirect
 
+from tollhouse.admission.lapsing import lapse
 from tollhouse.customers.projects import COUNT_METER, create_project, list_projects
 from tollhouse.kernel.errors import InvalidRequest, Refused, TollhouseError
 from tollhouse.ledger.views import Upgrade
@@ -30,7 +31,9 @@ async def create_project_form(site: TheSite, request: AnyRequest) -> Response[st
         customer = await customer_of(tx, visit.signed_in.user)
     try:
         async with house.store.transaction() as tx:
-            await create_project(tx, house.catalog, customer, name, site.now())
+            now = site.now()
+            await lapse(tx, house.catalog, customer, now)
+            await create_project(tx, house.catalog, customer, name, now)
     except (Refused, InvalidRequest) as error:
         return await _page(site, visit, error, name)
     house.admission.forget(customer)
