@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.admission.world import World
+from tests.admission.world import World, opened
+from tests.support.product import TOML
 from tollhouse.admission.lapsing import read_current
 from tollhouse.kernel.clock import parse_rfc3339
 from tollhouse.kernel.ids import entry_id
@@ -103,3 +104,18 @@ async def test_a_lapsed_slot_is_not_shown_before_anybody_swept(world: World) -> 
     assert (meters["concurrent"]["used"], meters["credits"]["used"]) == (0, 0)
     assert await world.entries(ada, "lease_lapse") == []
     assert await world.sweep() == [ada]
+
+
+async def test_a_project_is_not_refused_for_what_a_lapsed_hold_still_keeps(migrated_url: str) -> None:
+    """Its action costs credits as well: all of them were held, by a hold that nobody settled."""
+    toml = TOML.replace("cost = { projects = 1 }", "cost = { projects = 1, credits = 100 }")
+    async with opened(migrated_url, toml) as world:
+        ada = await world.customer("ada", plan="starter")
+        await world.hold(ada, "chat", amount={"credits": await world.left(ada)}, ttl="30s")
+        await world.ask(f"/v1/customers/{ada}/projects", {"name": "too early"}, 403)
+        world.later(31)
+
+        await world.ask(f"/v1/customers/{ada}/projects", {"name": "Lost and found"}, 201)
+
+        assert (await world.meters(ada))["projects"]["used"] == 2
+        assert await world.books.findings() == []
