@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import tollhouse
-from tollhouse.cli import clock, db, demo, init, keys, plans, selftest, serve, staff, stripe, verify, worker
+from tollhouse.cli import clock, customers, db, demo, init, keys, plans, selftest, serve, staff, stripe, verify, worker
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 
@@ -36,7 +36,7 @@ def _root(
     pass
 
 
-for _group in (init, demo, serve, worker, db, plans, keys, staff, stripe, verify, selftest, clock):
+for _group in (init, demo, serve, worker, db, plans, keys, customers, staff, stripe, verify, selftest, clock):
     _group.register(app)
 
 

@@ -1,0 +1,72 @@
+"""`tollhouse customers block|unblock`: staff stop a customer, and let it go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from tests.catalog.files import RIGHT, write
+from tests.cli.running import CommandLine
+from tollhouse.catalog import load_catalog
+from tollhouse.customers.actions import create_or_get
+from tollhouse.customers.model import NewCustomer
+from tollhouse.ledger.actions import read_book
+from tollhouse.ledger.book import read_state
+from tollhouse.ledger.model import Entry
+from tollhouse.store import open_store
+from tollhouse.store.schema import upgrade
+
+
+@pytest.fixture
+def installed(tollhouse: CommandLine, database_url: str) -> CommandLine:
+    """An installation with one customer, whom the product knows as 42."""
+    tollhouse.set(ENVIRONMENT="test", DATABASE_URL=database_url)
+    write(tollhouse.directory, RIGHT)
+    upgrade(database_url)
+    asyncio.run(_look(tollhouse, database_url))
+    return tollhouse
+
+
+async def _look(tollhouse: CommandLine, url: str) -> tuple[str, Entry]:
+    """The standing of customer 42, and the newest entry of its book."""
+    catalog = load_catalog(tollhouse.directory / "tollhouse.toml")
+    store = await open_store(url)
+    async with store.transaction() as tx:
+        now = store.clock.now_ms()
+        customer = (await create_or_get(tx, catalog, NewCustomer("ada@example.com", "42"), now)).customer
+        state = await read_state(tx, catalog, customer, now)
+        entry = (await read_book(tx, customer, None, 1))[0]
+    await store.close()
+    return state.standing, entry
+
+
+def test_a_blocked_customer_is_let_go_on(installed: CommandLine, database_url: str) -> None:
+    ran = installed("customers", "block", "42", "--reason", "card fraud")
+    assert ran.status == 0, ran.err
+    assert ran.out.endswith(" is blocked: card fraud\n")
+    standing, entry = asyncio.run(_look(installed, database_url))
+    assert (standing, entry.action) == ("blocked", "standing_blocked")
+    assert "card fraud" in str(entry.metadata)
+
+    ran = installed("customers", "unblock", "42", "--reason", "a mistake", "--json")
+    assert msgspec.json.decode(ran.out)["blocked"] is False
+    assert asyncio.run(_look(installed, database_url))[0] == "good"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("43", "--reason", "x"), 1, "there is no customer"),
+        (("42", "--reason", " "), 1, "reason"),
+        (("42",), 2, "--reason"),
+    ],
+)
+def test_whom_and_why_have_to_be_said(
+    installed: CommandLine, database_url: str, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    ran = installed("customers", "block", *arguments)
+    assert ran.status == status
+    assert said in ran.err
+    assert asyncio.run(_look(installed, database_url))[0] == "good"
