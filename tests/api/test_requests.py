@@ -156,6 +156,6 @@ async def test_an_answer_says_what_is_left_of_a_rate_and_how_much_there_is(api: 
         answer = await api.post(path, body)
         left = answer.json()["meters"]["requests"]["remaining"]
         assert answer.headers["ratelimit"].startswith(f'"requests";r={left};t=')
-        assert 1 <= int(answer.headers["ratelimit"].rpartition("t=")[2]) <= 10
+        assert 1 <= int(answer.headers["ratelimit"].rpartition("t=")[2]) <= 70
         assert answer.headers["ratelimit-policy"] == '"requests";q=1000;w=60'
     assert "ratelimit" not in (await api.post("/v1/admit", {"customer": "ada", "action": "one"})).headers

@@ -58,7 +58,7 @@ class Ask(msgspec.Struct, eq=False):
 class RateLimit(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of a rate meter in its header fields (IETF draft, RateLimit header fields for HTTP).
 
-    `left` is `"requests";r=99;t=10`: what is left, and the seconds until the oldest of what was used comes
+    `left` is `"requests";r=99;t=64`: what is left, and the seconds until the oldest of what was used comes
     back (0 when nothing was used); `policy` is
     `"requests";q=1000;w=60`: how much in how many seconds.
     """
