@@ -1,6 +1,5 @@
 """The application: every entrance mounted, every error a problem or a page, every answer with its request id."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from litestar.types import ControllerRouterHandler, Message, Scope, Send
 
 from tollhouse.api.answers import ExactResponse
 from tollhouse.api.bodies import ApiRequest
-from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.api.problems import PROBLEM_JSON, internal_error, problem, problem_of
 from tollhouse.api.reference import reference_routes
 from tollhouse.api.request_ids import new_request_id
 from tollhouse.house import House
@@ -69,11 +68,20 @@ def _without_body(send: Send, refused_status: int = 405) -> Send:
     return head
 
 
+def logged(request: AnyRequest, error: Exception) -> str:
+    """Log a failure of ours; the id under which it is found."""
+    name = new_request_id().decode()
+    log.error("request.failed", id=name, path=request.url.path, method=request.method, exc_info=error)
+    return name
+
+
 def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_page: ErrorPage | None = None) -> Litestar:
     """Mount `routes`. `error_page` makes a page of an error's status where a browser asked for one."""
 
     def ours(request: AnyRequest, error: TollhouseError) -> Response[Any]:
         status, body, headers = problem_of(error)
+        if status == 500:
+            headers = {**headers, "x-request-id": logged(request, error)}
         return _answer(request, status, body, headers, error_page)
 
     def framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -82,10 +90,7 @@ def build_app(house: House, routes: Sequence[ControllerRouterHandler], error_pag
         return _answer(request, status, body, dict(error.headers or {}), error_page)
 
     def unknown(request: AnyRequest, error: Exception) -> Response[Any]:
-        name = secrets.token_hex(8)
-        log.error("request.failed", id=name, path=request.url.path, method=request.method, exc_info=error)
-        body = problem(500, "internal_error", "something went wrong here; it has been logged", {"fix": "try again"})
-        return _answer(request, 500, body, {"x-request-id": name}, error_page)
+        return _answer(request, 500, internal_error(), {"x-request-id": logged(request, error)}, error_page)
 
     return Application(
         [*routes, reference_routes(house, routes)],

@@ -142,6 +142,7 @@ LATER = Chapter(
         Code("unavailable", 503, "The database, or another system, does not answer.", "Send the same request again in a moment."),
         Code("overloaded", 503, "Too many requests wait already.", "Send it again in a moment."),
         Code("clock_disagrees", 503, "The database's clock has jumped.", "Look at its time service."),
+        Code("catalogue_behind", 503, "Another process knows a newer catalogue than this one.", "Send it again in a moment; restart this process if it stays."),
         Code("keys_unknown", 503, "Keys cannot be checked: the database has not answered for 30 s.", "Send it again once the database is back."),
         Code("stripe_unavailable", 503, "Stripe did not answer.", "Try again; if it stays, look at status.stripe.com."),
         Code("stripe_rate_limited", 503, "Stripe asks us to slow down.", "Try again in a moment."),

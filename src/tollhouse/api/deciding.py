@@ -17,15 +17,16 @@ from tollhouse.admission.model import Outcome
 from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint_of, prepare
 from tollhouse.api.bodies import CallerGone, decode, decoder_of, read_body
 from tollhouse.api.callers import authenticate
-from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
+from tollhouse.api.problems import PROBLEM_JSON, internal_error, problem, problem_of
 from tollhouse.api.request_ids import new_request_id
 from tollhouse.house import House
-from tollhouse.kernel.errors import InvalidRequest, InvariantBroken, TollhouseError
+from tollhouse.kernel.errors import InvalidRequest, TollhouseError
 from tollhouse.kernel.ids import is_id
 
 MOST_BODY_BYTES = 4 * 1024 * 1024
 JSON, PROBLEM = b"application/json", PROBLEM_JSON.encode()
 ALLOWED = [(b"allow", b"OPTIONS, POST")]
+FAILED_ITEM = b'{"allowed":false,"id":null,"error":%s}'
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ def hot_routes(house: House) -> list[ASGIRouteHandler]:
 
 async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: Send) -> None:
     """Authenticate, read, work, answer; every error as a problem."""
-    status, content_type = 200, JSON
+    status, content_type, request_id = 200, JSON, new_request_id()
     headers: list[tuple[bytes, bytes]] = []
     try:
         if scope["method"] == "POST":
@@ -65,17 +66,18 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
     except TollhouseError as error:
         status, body, extra = problem_of(error)
         content_type = PROBLEM
+        if status == 500:
+            log.error("admission.failed", id=request_id.decode(), path=scope["path"], exc_info=error)
         headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     except CallerGone:
         return
     except Exception as error:  # what rule 4 leaves to the culprit alone; it must look like every other answer
-        log.error("admission.failed", path=scope["path"], exc_info=error)
-        status, content_type = 500, PROBLEM
-        body = problem(500, "internal_error", "something went wrong here; it has been logged", {"fix": "try again"})
+        log.error("admission.failed", id=request_id.decode(), path=scope["path"], exc_info=error)
+        status, content_type, body = 500, PROBLEM, internal_error()
     start = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", new_request_id()),
+        (b"x-request-id", request_id),
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": start})
@@ -125,11 +127,9 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
             answers.append(item if isinstance(item, bytes) else (await item).body)
         except TollhouseError as error:
             answers.append(_error_item(error))
-        except Exception as error:  # the other items were decided, and their answers are wanted
-            log.error("batch.item_failed", exc_info=error)
-            answers.append(
-                _error_item(InvariantBroken("this item failed here; it has been logged", fix="send it again"))
-            )
+        except Exception as error:  # the culprit's alone: the others have been decided, and hear so
+            log.error("admission.failed", path="/v1/admit/batch", item=len(answers), exc_info=error)
+            answers.append(FAILED_ITEM % internal_error())
     return b'{"items":[' + b",".join(answers) + b"]}", []
 
 
@@ -142,4 +142,4 @@ def _decoded(item: msgspec.Raw) -> AdmitRequest | bytes:
 
 
 def _error_item(error: TollhouseError) -> bytes:
-    return b'{"allowed":false,"id":null,"error":%s}' % problem_of(error)[1]
+    return FAILED_ITEM % problem_of(error)[1]

@@ -106,7 +106,7 @@ def document(house: House, routes: Sequence[ControllerRouterHandler]) -> Documen
     """The OpenAPI 3.1 document of these routes, the plain ASGI ones told by their twins."""
     told = [route for route in routes if not isinstance(route, ASGIRouteHandler)]
     described = Litestar(
-        [*told, *TWINS],
+        [*TWINS, *told],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         openapi_config=_config(house),
         plugins=[DecimalSchema()],

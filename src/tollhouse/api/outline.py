@@ -8,6 +8,7 @@ import msgspec
 
 METHODS = ("get", "post", "put", "patch", "delete")
 PLAIN = {"string": "text", "number": "number", "integer": "whole number", "boolean": "true or false", "null": "null"}
+CREDENTIALS = {"secretKey": "a secret key", "session": "a user's session", "formToken": "its form token"}
 
 Node = Mapping[str, Any]
 
@@ -107,7 +108,7 @@ def _call(path: str, method: str, operation: Node, fields: Mapping[str, list[Fie
     return Call(
         operation["operationId"], method.upper(), path, operation.get("summary", path),
         re.split(r"\n\s*\n", operation.get("description", "").strip()),
-        [" and ".join(way) for way in operation.get("security", []) if way],
+        [" with ".join(CREDENTIALS.get(one, one) for one in way) for way in operation.get("security", []) if way],
         parameters, kind, fields.get(kind.shape or "", []) if kind else [], replies,
     )  # fmt: skip
 
@@ -157,7 +158,7 @@ def _first(kinds: Sequence[Kind]) -> str | None:
 
 def _limits(schema: Node) -> str:
     told = [
-        f"{words} {schema[key]:g}" if isinstance(schema[key], int | float) else f"{words} {schema[key]}"
+        f"{words} {schema[key]:,.0f}" if isinstance(schema[key], int | float) else f"{words} {schema[key]}"
         for key, words in (
             ("minLength", "at least"), ("maxLength", "at most"), ("minimum", "from"), ("maximum", "to"),
             ("minItems", "at least"), ("maxItems", "at most"), ("default", "otherwise"),

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 `application/problem+json`. The only place that knows HTTP statuses of our errors."""
+"""Errors as RFC 9457 `application/problem+json`. The HTTP statuses of our errors; pages keep theirs in `pages/visiting.py`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -88,6 +88,11 @@ def problem(status: int, code: str, detail: str, fields: Mapping[str, object] | 
     }
     body.update({name: value for name, value in (fields or {}).items() if value is not None})
     return encode(body)
+
+
+def internal_error() -> bytes:
+    """The body of what nobody foresaw; the log has the rest."""
+    return problem(500, "internal_error", "something went wrong here; it has been logged", {"fix": "try again"})
 
 
 def problem_of(error: TollhouseError) -> tuple[int, bytes, dict[str, str]]:
