@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from tollhouse.catalog.actions import publish
 from tollhouse.catalog.model import Catalog
-from tollhouse.ledger import queries
 from tollhouse.ledger.book import entry_from
 from tollhouse.ledger.model import Entry
 from tollhouse.ledger.verify import verify_all
@@ -16,6 +15,10 @@ from tollhouse.store.opening import AnyStore
 
 KEYS = Sql(
     "select customer, operation, key, seq, answer from idempotency_key where operation = :operation order by customer, seq"
+)
+_WHOLE_BOOK = Sql(
+    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
+    " where cell = :cell and customer = :customer order by seq"
 )
 
 
@@ -36,7 +39,7 @@ class Books:
     async def entries(self, customer: str) -> list[Entry]:
         """The whole book of a customer, the oldest first."""
         async with self.store.reading() as tx:
-            rows = await tx.fetch(queries.READ_WHOLE_BOOK, cell=cell_of(customer), customer=customer)
+            rows = await tx.fetch(_WHOLE_BOOK, cell=cell_of(customer), customer=customer)
         return [entry_from(row) for row in rows]
 
     async def admissions(self, customer: str, kinds: Iterable[str] = ("admission",)) -> list[Entry]:

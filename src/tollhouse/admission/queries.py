@@ -149,3 +149,12 @@ OPEN_HOLDS_OF_SPAN = Sql(
     " join entry e on e.cell = h.cell and e.customer = h.customer and e.seq = h.seq where h.status = 'open'"
     " and (h.cell, h.customer) >= (:cell, :customer) and (h.cell, h.customer) <= (:last_cell, :last_customer)"
 )
+
+NEWEST_REFUSALS = Sql(
+    "select customer, minute, action, reason, refused from refusal where minute >= :since"
+    " order by minute desc, customer, action, reason limit :most"
+)
+REFUSALS_BY_REASON = Sql(
+    "select reason, sum(refused) as refused, count(distinct customer) as customers from refusal"
+    " where minute >= :since group by reason order by 2 desc, 1"
+)

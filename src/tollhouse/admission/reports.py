@@ -2,16 +2,8 @@
 
 import msgspec
 
-from tollhouse.store import Sql, Tx
-
-_NEWEST = Sql(
-    "select customer, minute, action, reason, refused from refusal where minute >= :since"
-    " order by minute desc, customer, action, reason limit :most"
-)
-_BY_REASON = Sql(
-    "select reason, sum(refused) as refused, count(distinct customer) as customers from refusal"
-    " where minute >= :since group by reason order by 2 desc, 1"
-)
+from tollhouse.admission import queries
+from tollhouse.store import Tx
 
 
 class RefusalLine(msgspec.Struct, frozen=True):
@@ -34,11 +26,11 @@ class ReasonCount(msgspec.Struct, frozen=True):
 
 async def newest_refusals(tx: Tx, since: int, most: int = 200) -> list[RefusalLine]:
     """The newest minutes first."""
-    rows = await tx.fetch(_NEWEST, since=since, most=most)
+    rows = await tx.fetch(queries.NEWEST_REFUSALS, since=since, most=most)
     return [RefusalLine(r["customer"], r["minute"], r["action"], r["reason"], r["refused"]) for r in rows]
 
 
 async def refusals_by_reason(tx: Tx, since: int) -> list[ReasonCount]:
     """The most frequent reason first."""
-    rows = await tx.fetch(_BY_REASON, since=since)
+    rows = await tx.fetch(queries.REFUSALS_BY_REASON, since=since)
     return [ReasonCount(r["reason"], int(r["refused"]), r["customers"]) for r in rows]

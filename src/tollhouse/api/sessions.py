@@ -17,7 +17,6 @@ from tollhouse.identity import actions as identity
 from tollhouse.kernel.errors import NotAllowed, NotAuthenticated
 
 SESSION_COOKIE = "th_session"
-VISITOR_COOKIE = "th_visitor"
 FORM_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

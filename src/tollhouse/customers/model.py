@@ -9,7 +9,6 @@ from tollhouse.ledger.model import EntryKind, Standing
 from tollhouse.ledger.views import Amount, MeterView
 
 MadeBy = Literal["api", "pages", "staff"]
-Role = Literal["owner"]
 
 
 class Customer(msgspec.Struct, frozen=True):

@@ -68,3 +68,15 @@ RESOLVE_SQLITE = Sql(_RESOLVE.format(asked="select value as reference from json_
 RESOLVE_POSTGRES = Sql(
     _RESOLVE.format(asked="select value as reference from json_array_elements_text(cast(:references as json)) as value")
 )
+
+_FOUND = "c.id, c.external_id, c.email, c.name, c.city, c.locale, c.made_by, c.created_at, c.verified_at"
+_NEWEST_FIRST = "order by c.created_at desc, c.id desc limit :most"
+_WITH_ACCOUNT = "from customer c join account a on a.cell = c.cell and a.customer = c.id and a.scope = ''"
+_BEFORE = "(c.created_at < :before or (c.created_at = :before and c.id < :before_id))"
+LIST_CUSTOMERS = Sql(f"select {_FOUND}, a.state {_WITH_ACCOUNT} where {_BEFORE} {_NEWEST_FIRST}")
+SEARCH_CUSTOMERS = Sql(
+    f"select {_FOUND}, a.state {_WITH_ACCOUNT} where {_BEFORE}"
+    " and (lower(c.email) like :like escape '!' or lower(c.name) like :like escape '!'"
+    f" or c.external_id = :exact or c.id = :exact) {_NEWEST_FIRST}"
+)
+COUNT_CUSTOMERS = Sql("select count(*) as number from customer")

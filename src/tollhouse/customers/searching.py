@@ -3,25 +3,15 @@
 import msgspec
 
 from tollhouse.catalog.model import Catalog
+from tollhouse.customers import queries
 from tollhouse.customers.actions import customer_from
 from tollhouse.customers.model import Customer
 from tollhouse.ledger.book import decode_state, plan_of
 from tollhouse.ledger.model import Standing
 from tollhouse.ledger.turning import advance
 from tollhouse.ledger.views import MeterView, all_meters
-from tollhouse.store import Sql, Tx
+from tollhouse.store import Tx
 
-_FIELDS = "c.id, c.external_id, c.email, c.name, c.city, c.locale, c.made_by, c.created_at, c.verified_at"
-_NEWEST = "order by c.created_at desc, c.id desc limit :most"
-_JOIN = "from customer c join account a on a.cell = c.cell and a.customer = c.id and a.scope = ''"
-_BEFORE = "(c.created_at < :before or (c.created_at = :before and c.id < :before_id))"
-_LIST = Sql(f"select {_FIELDS}, a.state {_JOIN} where {_BEFORE} {_NEWEST}")
-_SEARCH = Sql(
-    f"select {_FIELDS}, a.state {_JOIN} where {_BEFORE}"
-    " and (lower(c.email) like :like escape '!' or lower(c.name) like :like escape '!'"
-    f" or c.external_id = :exact or c.id = :exact) {_NEWEST}"
-)
-_COUNT = Sql("select count(*) as number from customer")
 _LAST = 1 << 60
 
 
@@ -43,9 +33,11 @@ async def search_customers(
     wanted = "".join(letter for letter in text if letter.isprintable()).strip()[:200]
     if wanted:
         quoted = wanted.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        rows = await tx.fetch(_SEARCH, like=f"%{quoted}%", exact=wanted, before=at, before_id=identifier, most=most)
+        rows = await tx.fetch(
+            queries.SEARCH_CUSTOMERS, like=f"%{quoted}%", exact=wanted, before=at, before_id=identifier, most=most
+        )
     else:
-        rows = await tx.fetch(_LIST, before=at, before_id=identifier, most=most)
+        rows = await tx.fetch(queries.LIST_CUSTOMERS, before=at, before_id=identifier, most=most)
     found = []
     for row in rows:
         state = decode_state(row["state"])
@@ -58,5 +50,5 @@ async def search_customers(
 
 async def count_customers(tx: Tx) -> int:
     """How many there are."""
-    row = await tx.fetch_one(_COUNT)
+    row = await tx.fetch_one(queries.COUNT_CUSTOMERS)
     return int(row["number"]) if row is not None else 0

@@ -1,28 +1,11 @@
 """Time as the product sees it: milliseconds since 1970 in UTC, passed in as an argument wherever a rule needs it."""
 
-import time
 from datetime import UTC, datetime
-from typing import Protocol
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-
-
-class Clock(Protocol):
-    """Anything that tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970, UTC."""
-        ...
-
-
-class SystemClock:
-    """This machine's own clock."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
 
 
 def rfc3339(at_ms: int) -> str:

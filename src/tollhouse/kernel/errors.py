@@ -1,4 +1,4 @@
-"""Every error of Tollhouse, in one tree. No HTTP here: `api/problems.py` alone maps codes to statuses.
+"""Every error of Tollhouse, in one tree. No HTTP here: `api/problems.py` and `pages/visiting.py` map them to statuses.
 
 TollhouseError
 ├─ ConfigurationError     the installation is set up wrongly; carries the setting and the fix

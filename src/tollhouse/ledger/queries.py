@@ -48,15 +48,7 @@ READ_BOOK = Sql(
     "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
     " where cell = :cell and customer = :customer and seq < :before order by seq desc limit :most"
 )
-READ_WHOLE_BOOK = Sql(
-    "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
-    " where cell = :cell and customer = :customer order by seq"
-)
 ACCOUNTS_DUE = Sql("select cell, customer from account where next_due <= :now order by next_due limit :most")
-ACCOUNTS_AFTER = Sql(
-    "select cell, customer, scope, version, state from account where (cell, customer) > (:cell, :customer) and scope = ''"
-    " order by cell, customer limit :most"
-)
 
 # For `verify.py`: everything of a span of customers, by keyset. A cursor's last column starts below or above all rows.
 ONE_SNAPSHOT = Sql("set transaction isolation level repeatable read")

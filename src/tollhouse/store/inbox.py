@@ -65,7 +65,6 @@ _LIST = Sql(
     f"select {_FIELDS} from inbox where source = :source and status = :status and received_at < :before"
     " order by received_at desc, id desc limit :most"
 )
-_COUNT = Sql("select status, count(*) as number from inbox where source = :source group by status")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -164,11 +163,6 @@ async def list_events(tx: Tx, source: str, status: str, before: int | None = Non
     """The newest first, those received before `before` (ms)."""
     rows = await tx.fetch(_LIST, source=source, status=status, before=before or 1 << 60, most=most)
     return [_event(row) for row in rows]
-
-
-async def count(tx: Tx, source: str) -> dict[str, int]:
-    """How many events there are by status; a status without any is missing."""
-    return {row["status"]: row["number"] for row in await tx.fetch(_COUNT, source=source)}
 
 
 def _event(row: Row) -> Event:

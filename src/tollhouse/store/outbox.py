@@ -43,17 +43,9 @@ _PARK = Sql(
     "update outbox set parked_at = :now, attempts = :attempts, error = :error, claim = null, claimed_until = null"
     f" where id = :id and claim = :claim and {_WAITING}"
 )
-_REPLAY = Sql(
-    "update outbox set parked_at = null, done_at = null, attempts = 0, due_at = :now, claim = null,"
-    " claimed_until = null"
-    " where id = :id and (parked_at is not null or done_at is not null)"
-)
 _REPLAY_PARKED = Sql(
     "update outbox set parked_at = null, attempts = 0, due_at = :now, claim = null, claimed_until = null"
     " where parked_at is not null and error like :pattern"
-)
-_LIST_PARKED = Sql(
-    f"select {_FIELDS} from outbox where parked_at is not null order by parked_at desc, id desc limit :most"
 )
 
 
@@ -112,19 +104,9 @@ async def park(tx: Tx, item: Outgoing, claim_id: str, now: int, *, attempts: int
     return parked > 0
 
 
-async def replay(tx: Tx, id: str, now: int) -> bool:
-    """Deliver a parked or finished fact again. False when there is none, or it is waiting anyway."""
-    return await tx.execute(_REPLAY, id=id, now=now) > 0
-
-
 async def replay_parked(tx: Tx, error: str, now: int) -> int:
     """Deliver every fact that was parked with an error beginning so (once what was missing is there). How many."""
     return await tx.execute(_REPLAY_PARKED, pattern=error.replace("%", "") + "%", now=now)
-
-
-async def list_parked(tx: Tx, most: int = 100) -> list[Outgoing]:
-    """What waits for staff, the newest first."""
-    return [_outgoing(row) for row in await tx.fetch(_LIST_PARKED, most=most)]
 
 
 def _outgoing(row: Row) -> Outgoing:

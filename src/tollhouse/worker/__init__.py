@@ -1,9 +1,8 @@
 """Background work: inside `serve`, or apart by `tollhouse worker`. Everything is claimed, so any number may run.
 
-async with working(house): …          beside the server; leaving the block drains
-await work(house, stopping)           a process of its own
+await work(house, stopping)           until `stopping` is set
 """
 
-from tollhouse.worker.working import jobs_of, work, working
+from tollhouse.worker.working import jobs_of, work
 
-__all__ = ["jobs_of", "work", "working"]
+__all__ = ["jobs_of", "work"]

@@ -1,8 +1,6 @@
 """Which background work a house has, and how it is begun and ended."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
 
@@ -61,15 +59,3 @@ def jobs_of(house: House) -> list[Job]:
 async def work(house: House, stopping: asyncio.Event) -> None:
     """Do background work until `stopping` is set, then finish what is being done."""
     await run_jobs(jobs_of(house), stopping)
-
-
-@asynccontextmanager
-async def working(house: House) -> AsyncIterator[None]:
-    """Background work beside a block; leaving the block waits for the rounds that run."""
-    stopping = asyncio.Event()
-    task = asyncio.create_task(work(house, stopping), name="worker")
-    try:
-        yield
-    finally:
-        stopping.set()
-        await task
