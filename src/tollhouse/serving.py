@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import AsyncExitStack
@@ -19,7 +20,7 @@ from tollhouse.api.deciding import hot_handlers
 from tollhouse.bootstrap import build_application, housekeeping, open_house
 from tollhouse.catalog.load import Configuration, load_configuration
 from tollhouse.http_protocol import OneWriteProtocol
-from tollhouse.kernel.errors import TollhouseError
+from tollhouse.kernel.errors import ConfigurationError, TollhouseError
 from tollhouse.settings import Settings
 from tollhouse.store import schema
 from tollhouse.worker import jobs_of
@@ -105,9 +106,24 @@ def check_schema(settings: Settings) -> None:
     schema.require_known(schema.status(settings.database_url.reveal()))
 
 
+def check_port(host: str, port: int) -> None:
+    """Raises ConfigurationError when nothing can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}", code="port_busy", setting="PORT",
+            fix="stop what listens there, or choose another with --port",
+        ) from None  # fmt: skip
+
+
 def serve(configuration: Configuration, path: Path, *, host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises ConfigurationError before anything listens."""
     check_schema(configuration.settings)
+    check_port(host, port)
     os.environ[CONFIG_VARIABLE] = str(path)
     # The server drains and then sends itself the same signal again: having drained is a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

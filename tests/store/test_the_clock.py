@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tollhouse.kernel.errors import InvalidRequest
+from tollhouse.migrations import metadata
 from tollhouse.store import open_store, schema, test_clock
 from tollhouse.store.clock import DatabaseClock
 
@@ -97,4 +98,4 @@ async def test_the_migrations_make_what_the_tables_say(database_url: str) -> Non
     """The schema that `db upgrade` makes and the metadata in the code are one, on both databases."""
     status = await asyncio.to_thread(schema.upgrade, database_url)
     assert status.up_to_date
-    assert await asyncio.to_thread(schema.differences, database_url) == []
+    assert await asyncio.to_thread(schema.differences, database_url, metadata) == []

@@ -4,6 +4,7 @@ import typer
 
 from tollhouse.cli.config import configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json
+from tollhouse.migrations import metadata
 from tollhouse.store import schema
 
 
@@ -48,7 +49,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """Compare the live schema with the tables in the code. Exit status 1 when they differ."""
     url = _url(config)
     schema.require_known(schema.status(url))
-    different = schema.differences(url)
+    different = schema.differences(url, metadata)
     if as_json:
         emit_json({"differences": different})
     else:

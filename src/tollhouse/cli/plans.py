@@ -15,7 +15,7 @@ from tollhouse.catalog.load import problems_of
 from tollhouse.cli.config import configuration, dotenv_beside
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, warn
 from tollhouse.kernel.durations import format_duration
-from tollhouse.kernel.errors import Unavailable
+from tollhouse.kernel.errors import ConfigurationError, Unavailable
 from tollhouse.kernel.money import minor_digits
 from tollhouse.kernel.units import unscale
 from tollhouse.settings import ConfigurationProblems
@@ -48,7 +48,10 @@ def plans(context: typer.Context, config: ConfigOption = DEFAULT_CONFIG, as_json
 
 
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Tell every mistake of the file and of this environment, with line and fix. Exit status 1 when there is one."""
+    """Tell every mistake of the file, and of what this environment sets, with line and fix. Exit status 1 when there is one.
+
+    What is missing to serve, secrets above all, is told by `serve`.
+    """
     problems = problems_of(config, os.environ, purpose="plans", dotenv=dotenv_beside(config))
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
@@ -72,7 +75,7 @@ def _versions(database_url: str, catalog: Catalog) -> dict[str, tuple[int, bool]
         if not status(database_url).up_to_date:
             return {}
         return asyncio.run(_read_versions(database_url, catalog))
-    except (OSError, SQLAlchemyError, Unavailable) as error:
+    except (OSError, SQLAlchemyError, ConfigurationError, Unavailable) as error:
         sys.stderr.write(f"warning: no versions are shown, for the database does not answer: {error}\n")
         return {}
 

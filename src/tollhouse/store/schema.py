@@ -5,24 +5,26 @@ newer Tollhouse.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 import msgspec
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, MetaData, create_engine
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import tollhouse
 from tollhouse.kernel.errors import ConfigurationError
 from tollhouse.store.opening import sqlite_path
-from tollhouse.store.tables import metadata
 
 T = TypeVar("T")
 
@@ -48,17 +50,38 @@ def _config() -> Config:
 
 
 def on_connection(database_url: str, work: Callable[[Connection], T]) -> T:
-    """Run `work` on a plain SQLAlchemy connection, committed at the end (migrations and checks only)."""
+    """Run `work` on a plain SQLAlchemy connection, committed at the end (migrations and checks only).
+
+    Raises ConfigurationError when the database cannot be opened or reached.
+    """
+    try:
+        if database_url.startswith("sqlite:"):
+            return _on_sqlite(database_url, work)
+        return asyncio.run(_on_postgres(make_url(database_url), work))
+    except (OSError, DBAPIError, asyncpg.PostgresError, sqlite3.Error) as error:
+        raise _unreachable(database_url, error) from error
+
+
+def _unreachable(database_url: str, error: BaseException) -> ConfigurationError:
+    said = str(getattr(error, "orig", None) or error).splitlines()[0]
     if database_url.startswith("sqlite:"):
-        engine = create_engine(f"sqlite:///{sqlite_path(database_url)}")
+        fix = "name a file in a folder that exists and may be written, as in sqlite:///tollhouse.db"
+        return ConfigurationError(f"the SQLite file cannot be used: {said}", setting="DATABASE_URL", fix=fix)
+    fix = "check that PostgreSQL runs there, and that user, password and database are right"
+    return ConfigurationError(f"the database cannot be reached: {said}", setting="DATABASE_URL", fix=fix)
+
+
+def _on_sqlite(database_url: str, work: Callable[[Connection], T]) -> T:
+    engine = create_engine(f"sqlite:///{sqlite_path(database_url)}")
+    try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("pragma journal_mode = wal")
             connection.exec_driver_sql("pragma busy_timeout = 10000")
+            connection.exec_driver_sql("pragma journal_mode = wal")
             result = work(connection)
             connection.commit()
+            return result
+    finally:
         engine.dispose()
-        return result
-    return asyncio.run(_on_postgres(make_url(database_url), work))
 
 
 async def _on_postgres(url: URL, work: Callable[[Connection], T]) -> T:
@@ -95,12 +118,12 @@ def status(database_url: str) -> SchemaStatus:
     return SchemaStatus(current, newest, known)
 
 
-def differences(database_url: str) -> list[str]:
-    """What the live schema has otherwise than the tables in the code; empty when they are equal."""
+def differences(database_url: str, tables: MetaData) -> list[str]:
+    """What the live schema has otherwise than `tables` (`tollhouse.migrations.metadata`); empty when they are equal."""
 
     def work(connection: Connection) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
-        return [repr(difference) for difference in compare_metadata(context, metadata)]
+        return [repr(difference) for difference in compare_metadata(context, tables)]
 
     return on_connection(database_url, work)
 
