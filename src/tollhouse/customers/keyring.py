@@ -79,5 +79,7 @@ class KeyRing:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await self.refresh()
-            except Exception as error:  # this task must outlive whatever the database says, or every key ends after 30 s
+            except (
+                Exception
+            ) as error:  # this task must outlive whatever the database says, or every key ends after 30 s
                 log.warning("keyring.not_refreshed", error=repr(error), fix="check that the database can be reached")
