@@ -12,7 +12,9 @@ from tollhouse.store import open_store
 
 pytestmark = pytest.mark.browser
 
-PUBLIC = ("/", "/pricing", "/signup", "/login", "/reset", "/reset?token=x", "/verify?token=x", "/nowhere")
+PUBLIC = (
+    "/", "/pricing", "/signup", "/login", "/reset", "/reset?token=x", "/verify?token=x", "/nowhere", "/docs", "/docs/errors",
+)  # fmt: skip
 CUSTOMER = (
     "/app", "/app/tools", "/app/tools/app-builder", "/app/projects", "/app/billing", "/app/billing?checkout=success",
     "/app/billing?checkout=cancelled", "/app/usage", "/app/settings?done=profile",
