@@ -10,7 +10,8 @@ import pytest
 
 import tollhouse
 from tests.web.street import PASSWORD, Person, Street
-from tollhouse import admin, web
+from tollhouse import web
+from tollhouse.admin import pages
 from tollhouse.kernel.ids import new_id
 from tollhouse.pages.visiting import SESSION_COOKIE
 
@@ -24,7 +25,7 @@ _SOURCES = "".join(path.read_text("utf-8") for room in _ROOMS for path in sorted
 PARAMETERS = sorted(set(re.findall(r'(?:query|query_params)\.get\("(\w+)"', _SOURCES)) | {"email", "token", "next"})
 FIELDS = sorted(set(re.findall(r'fields(?:\.get\(|\[)"(\w+)"', _SOURCES)) - {"csrf"})
 PATHS = {
-    method: sorted(path for page in (*web.HANDLERS, *admin.HANDLERS) if method in page.http_methods for path in page.paths)
+    method: sorted(path for page in (*web.HANDLERS, *pages.HANDLERS) if method in page.http_methods for path in page.paths)
     for method in ("GET", "POST")
 }  # fmt: skip
 

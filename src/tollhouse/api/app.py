@@ -21,6 +21,7 @@ from tollhouse.kernel.errors import TollhouseError
 
 API_PATHS = ("/v1/", "/api/", "/billing/", "/webhooks/", "/health", "/openapi", "/docs/openapi")
 MOST_BODY_BYTES = 4 * 1024 * 1024
+SHOWN_HEADERS = ["X-Request-Id", "RateLimit", "RateLimit-Policy", "Retry-After"]
 
 log = structlog.get_logger(__name__)
 
@@ -136,10 +137,10 @@ def _understood(error: HTTPException) -> tuple[int, str, str, dict[str, object]]
 def _cors(house: House) -> CORSConfig | None:
     web = house.settings.web
     if web.cors_mode == "public":
-        return CORSConfig(allow_origins=["*"])
+        return CORSConfig(allow_origins=["*"], expose_headers=SHOWN_HEADERS)
     if not web.allowed_origins:
         return None
-    return CORSConfig(allow_origins=list(web.allowed_origins), allow_credentials=True)
+    return CORSConfig(allow_origins=list(web.allowed_origins), allow_credentials=True, expose_headers=SHOWN_HEADERS)
 
 
 async def _request_id(message: Message, scope: Scope) -> None:

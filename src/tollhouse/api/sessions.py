@@ -77,8 +77,8 @@ async def current_user(house: House, request: AnyRequest) -> CurrentUser:
 
 
 def check_origin(house: House, origin: str | None, host: str | None) -> None:
-    """Raises NotAllowed when a browser says that the request comes from a page of another site."""
-    if origin is None:
+    """Raises NotAllowed when a browser says that the request comes from a page of another site that is not listed."""
+    if origin is None or origin in house.settings.web.allowed_origins:
         return
     ours = {urlsplit(house.settings.url).netloc, host}
     if urlsplit(origin).netloc not in ours:

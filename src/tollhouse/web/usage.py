@@ -30,8 +30,9 @@ class LiveBar(msgspec.Struct, frozen=True):
 
 
 class LiveFigures(msgspec.Struct, frozen=True):
-    """What the script puts into the page: words by place, bars by meter."""
+    """What the script puts into the page: words by place, bars by meter; and whose they are."""
 
+    customer: str
     words: dict[str, str]
     bars: dict[str, LiveBar]
 
@@ -67,7 +68,9 @@ async def live_figures(site: TheSite, request: AnyRequest) -> LiveFigures:
         words[f"{card.name}:words"] = card.words
         if card.remaining is not None:
             words[f"{card.name}:remaining"] = formats.number(card.remaining, visit.shell.locale)
-    return LiveFigures(words, {card.name: LiveBar(card.percent, card.words) for card in account.meters})
+    return LiveFigures(
+        account.customer, words, {card.name: LiveBar(card.percent, card.words) for card in account.meters}
+    )
 
 
 @get("/app/usage")

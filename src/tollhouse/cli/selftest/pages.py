@@ -5,11 +5,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
+import msgspec
 
 from tollhouse.kernel.errors import InvalidRequest, Unavailable
 
 FORM_TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 LAUNCH_DISABLED = re.compile(r'<button(?=[^>]*\bid="launch")(?=[^>]*\bdisabled\b)[^>]*>')
+
+
+class _Figures(msgspec.Struct, frozen=True):
+    """What of the live figures is needed here."""
+
+    customer: str
 
 
 class Browser:
@@ -33,6 +40,16 @@ class Browser:
                 f"the form of /signup was answered with {status}: {_said(page)}", fix="fill it in by hand and look"
             )
         self.signed_in = True
+
+    async def customer(self) -> str:
+        """The id of the customer who is signed in. Raises InvalidRequest."""
+        status, text = await self._ask("GET", "/app/live")
+        try:
+            return msgspec.json.decode(text, type=_Figures).customer
+        except msgspec.MsgspecError:
+            raise InvalidRequest(
+                f"/app/live answered {status} and named no customer", fix="sign in by hand and look"
+            ) from None
 
     async def tool_is_closed(self, tool: str) -> str | None:
         """What is wrong with the page of a tool that may not be launched; None when it is closed in every way (A6)."""

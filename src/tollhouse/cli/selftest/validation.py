@@ -82,12 +82,14 @@ def _can(offers: Offers, action: str, meter: str, granted: Decimal) -> bool:
 
 async def sign_up(probe: Probe, offers: Offers, visit: Visit) -> str:
     """Test 1: a new customer has the free plan and its whole grant, nothing used, at once."""
-    where = "by the API"
+    where, again = "by the API", None
     if visit.browser is not None and not offers.free.verified_only:
         await visit.browser.sign_up(visit.email, secrets.token_urlsafe(18))
-        where = "on the page"
-    body = {"email": visit.email, "name": "Validation test"}
-    made = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
+        where, made = "on the page", await probe.customer(await visit.browser.customer())
+    else:
+        body = {"email": visit.email, "name": "Validation test"}
+        made = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
+        again = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
     visit.customer = made.id
     if made.plan != offers.free_plan:
         raise Failed(f"the new customer is on plan {made.plan}, not {offers.free_plan}", fix="check the free plan")
@@ -98,8 +100,7 @@ async def sign_up(probe: Probe, offers: Offers, visit: Visit) -> str:
                 f"{name}: total {_of(seen, 'total')}, used {_of(seen, 'used')} instead of total {granted}, used 0",
                 fix="run `tollhouse verify`, and compare the plan's credits with its newest version",
             )
-    again = (await probe.call("POST", "/v1/customers", body)).ok(Customer)
-    if again.id != made.id or again.meters != made.meters:
+    if again is not None and (again.id != made.id or again.meters != made.meters):
         raise Failed("asking twice made another customer or another grant", fix="report this: it cannot happen")
     spending = spending_of(offers)
     meter = made.meters[spending.meter]
