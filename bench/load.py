@@ -125,7 +125,17 @@ def wrk(
     if rate is not None:
         text += PACED % {"twice_mean_ms": max(1, round(2000 * connections / rate))}
     script.write_text(text)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(script), running.url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(script),
+        running.url,
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate_found = re.search(r"Requests/sec:\s+([0-9.]+)", said)
     figures = re.search(r"p50 (\d+) p99 (\d+) errors (\d+) requests (\d+)", said)
