@@ -7,7 +7,6 @@ allowed, and nothing else.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -28,8 +27,7 @@ from tests.support.serving import RunningServer
 from tollhouse.api.codes import all_codes
 from tollhouse.kernel.ids import entry_id
 
-TORTURE = "TORTURE" in os.environ
-EXAMPLES = 300 if TORTURE else 15  # for each call; always the same ones in the ordinary run
+EXAMPLES, EXAMPLES_FOR_LONG = 15, 300  # for each call, as documented and as forbidden
 CHECKS: list[Any] = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -163,12 +161,12 @@ def _turn(path: str) -> int:
     return 0 if path in ("/v1/admit", "/v1/holds") else 2 if path.endswith(("/end", "/release")) else 1
 
 
-def send_all(visitor: Visitor, mode: GenerationMode) -> None:
+def send_all(visitor: Visitor, mode: GenerationMode, examples: int) -> None:
     """Everything that Hypothesis makes of each call of the document."""
     for operation in _operations(visitor.document, mode):
 
         @settings(
-            max_examples=EXAMPLES, deadline=None, database=None, derandomize=not TORTURE, phases=[Phase.generate],
+            max_examples=examples, deadline=None, database=None, derandomize=examples == EXAMPLES, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy(mode), data=st.data())
@@ -190,11 +188,11 @@ async def entries_kept(books: Books, visitor: Visitor) -> set[str]:
     }
 
 
-@pytest.mark.timeout(1_800 if TORTURE else 300)
-def test_every_answer_is_documented_and_the_books_hold_what_was_answered(server: RunningServer) -> None:
+def storm(server: RunningServer, examples: int) -> None:
+    """Send it all, then look into the books."""
     visitor = Visitor(server)
-    send_all(visitor, GenerationMode.POSITIVE)
-    send_all(visitor, GenerationMode.NEGATIVE)
+    send_all(visitor, GenerationMode.POSITIVE, examples)
+    send_all(visitor, GenerationMode.NEGATIVE, examples)
 
     async def look() -> tuple[set[str], list[str]]:
         async with books_of(server.database_url, catalog_of(CATALOGUE)) as books:
@@ -210,3 +208,14 @@ def test_every_answer_is_documented_and_the_books_hold_what_was_answered(server:
     out_of_reach = {"POST /billing/checkout", "POST /billing/portal", "POST /webhooks/stripe"}
     out_of_reach.add("POST /v1/customers/{reference}/projects")
     assert {str(operation.label) for operation in _operations(visitor.document)} - out_of_reach - reached == set()
+
+
+def test_every_answer_is_documented_and_the_books_hold_what_was_answered(server: RunningServer) -> None:
+    """The same requests in every run."""
+    storm(server, EXAMPLES)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(0)
+def test_the_same_for_long_with_other_requests_each_time(server: RunningServer) -> None:
+    storm(server, EXAMPLES_FOR_LONG)
