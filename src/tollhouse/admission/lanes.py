@@ -26,6 +26,8 @@ from tollhouse.store.clock import DatabaseClock
 MOST_IN_BATCH = 256
 MOST_QUEUED = 20_000
 STALE_TRIES = 2
+OFTEN = 0.2
+LEARNING = 0.2
 RETRY_PAUSE_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
@@ -77,6 +79,7 @@ class Lane:
         self._cache: OrderedDict[str, tuple[int, State]] = OrderedDict()
         self._queue: deque[Ask] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._out_of_date = 0.0  # the share of copies that another process had changed, lately
 
     def put(self, ask: Ask) -> None:
         """Queue an ask; it is answered through its future, at once with Unavailable when too many wait already."""
@@ -180,7 +183,9 @@ class Lane:
     async def _pass(self, asks: list[Ask], stale: set[str], *, lock: bool) -> set[str]:
         """One round: load what is not cached, decide, confirm refusals, save, answer. Gives the customers found stale."""
         now = self._clock.now_ms()
-        unknown = {ask.customer for ask in asks if ask.customer in stale or ask.customer not in self._cache}
+        customers = {ask.customer for ask in asks}
+        copies_mislead = self._out_of_date > OFTEN
+        unknown = customers if copies_mislead else {c for c in customers if c in stale or c not in self._cache}
         work = Round()
         fresh: set[str] = set()
         if unknown:
@@ -190,6 +195,8 @@ class Lane:
         if doubted:
             await self._confirm(doubted, asks, work, now)
         stale = await self._save(work)
+        if not copies_mislead:
+            self._learn(len(stale), len(work.decided))
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         return stale | work.lost
@@ -212,17 +219,27 @@ class Lane:
         """Read documents and keys; replay what was answered before; set customers with lapsed slots aside."""
         concerned = [ask for ask in asks if ask.customer in customers and not ask.future.done()]
         loaded = await self._port.load(sorted(customers), concerned, now, lock=lock)
+        copies = changed = 0
         for customer in customers:
             found = loaded.accounts.get(customer)
+            kept = self._cache.get(customer)
+            copies += kept is not None
             if found is None:
                 self._cache.pop(customer, None)
                 work.absent.add(customer)
-            elif found[0] != self._cache.get(customer, (None,))[0]:
+            elif kept is None or found[0] != kept[0]:
+                changed += kept is not None
                 self._cache[customer] = (found[0], decode_state(found[1]))
+        self._learn(changed, copies)
         answer_known(concerned, loaded)
         if loaded.due:
             self._move_aside(loaded.due, [ask for ask in concerned if not ask.future.done()])
         return customers
+
+    def _learn(self, out_of_date: int, copies: int) -> None:
+        """Where another process writes the same customers, most copies mislead: then it is cheaper to load first."""
+        if copies:
+            self._out_of_date += (out_of_date / copies - self._out_of_date) * LEARNING
 
     def _decide_all(self, asks: Iterable[Ask], work: Round, now: int) -> None:
         """Decide in order on the states of this round; the second ask with a key waits for the first's answer."""
