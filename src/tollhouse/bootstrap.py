@@ -92,7 +92,7 @@ def open_stripe(settings: Settings) -> StripeGateway | None:
 
 
 def build_application(house: House) -> Litestar:
-    """Every entrance over HTTP. Background work is not in it, see `background`."""
+    """Every entrance over HTTP. Background work is not in it, see `worker.jobs_of`."""
     routes: list[ControllerRouterHandler] = [
         *hot_routes(house),
         *webhook_routes(house, house.webhooks),

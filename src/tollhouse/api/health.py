@@ -11,9 +11,7 @@ from tollhouse.billing.checks import BillingCheck
 from tollhouse.billing.checks import checks as billing_checks
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
-from tollhouse.store import Sql
-
-PING = Sql("select 1 as one")
+from tollhouse.store.queries import PING
 
 
 class Health(msgspec.Struct, frozen=True):
