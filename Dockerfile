@@ -3,8 +3,8 @@ FROM python:3.13-slim AS build
 WORKDIR /build
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN python -m venv /opt/tollhouse \
-    && /opt/tollhouse/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt \
-    && pip install --no-cache-dir --require-hashes -r requirements/build.txt
+    && /opt/tollhouse/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY src src
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir dist . \

@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROJECTS := pyproject.toml sdk/pyproject.toml sandbox/pyproject.toml
 EDITABLES := -e . -e sdk -e sandbox
+# The locks are whole, so pip resolves nothing (older ones pass over a pin behind an extra); `pip check` proves the outcome.
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-package tollhouse-sdk --no-emit-package tollhouse-sandbox
@@ -66,11 +67,13 @@ $(BIN)/python:
 	@scripts/make-venv $(VENV) $(PYTHON)
 
 $(VENV)/.ready-demo: requirements/demo.txt $(PROJECTS) | $(BIN)/python
-	$(PIP) --require-hashes -r requirements/demo.txt
+	$(PIP) --no-deps --require-hashes -r requirements/demo.txt
 	$(PIP) --no-build-isolation --no-deps $(EDITABLES)
+	@$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@
 
 $(VENV)/.ready-dev: requirements/dev.txt $(PROJECTS) | $(BIN)/python
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --require-hashes -r requirements/dev.txt
 	$(PIP) --no-build-isolation --no-deps $(EDITABLES)
+	@$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@ $(VENV)/.ready-demo

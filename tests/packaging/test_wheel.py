@@ -81,7 +81,7 @@ def installed(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Install
     """An empty environment into which only run.txt and the server's wheel went."""
     environment = tmp_path_factory.mktemp("environment")
     venv.create(environment, with_pip=True)
-    _install(environment, "--require-hashes", "-r", str(ROOT / "requirements" / "run.txt"))
+    _install(environment, "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements" / "run.txt"))
     _install(environment, "--no-deps", str(next(wheels.glob("tollhouse-*.whl"))))
     return Installation(environment, wheels, tmp_path_factory.mktemp("work"))
 
@@ -119,7 +119,7 @@ def test_a_new_installation_serves_after_init_and_upgrade_and_drains_on_sigterm(
 
 
 def test_the_demo_extra_brings_the_sandbox(installed: Installation) -> None:
-    _install(installed.environment, "--require-hashes", "-r", str(ROOT / "requirements" / "demo.txt"))
+    _install(installed.environment, "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements" / "demo.txt"))
     _install(installed.environment, "--no-index", f"--find-links={installed.wheels}", "tollhouse[demo]")
     told = installed.run("tollhouse-sandbox", "--help")
     assert told.returncode == 0, told.stderr
