@@ -1,7 +1,6 @@
 """The store alone, without HTTP: callers inside the process. `python -m bench.inside CONFIG CALLERS SECONDS [hot]`."""
 
 import asyncio
-import gc
 import os
 import random
 import sys
@@ -14,6 +13,7 @@ from bench.product import CUSTOMERS, customer_id
 from tollhouse.api.asks import fingerprint
 from tollhouse.bootstrap import open_house
 from tollhouse.catalog.load import load_configuration
+from tollhouse.serving import calm_collector
 
 
 async def measure(path: Path, callers: int, seconds: float, hot: bool) -> float:
@@ -23,7 +23,7 @@ async def measure(path: Path, callers: int, seconds: float, hot: bool) -> float:
         charge = house.admission.prices.charge("launch")
         run = f"{os.getpid()}-{time.monotonic_ns()}"
         answered = allowed = 0
-        gc.freeze()
+        calm_collector()
         began = loop.time()
         until = began + seconds
 

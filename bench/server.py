@@ -27,7 +27,7 @@ class NoStore:
         return await self._port.load(customers, asks, now, lock=lock)
 
     async def save(self, batch: Batch) -> set[str]:
-        return set(batch.accounts[1])
+        return batch.customers
 
     async def free(self, customers: Sequence[str]) -> set[str]:
         return set(customers)

@@ -17,9 +17,11 @@ import uvicorn
 from litestar.types import Receive, Send
 
 from tollhouse.api.deciding import hot_handlers
+from tollhouse.api.direct import direct_ways
 from tollhouse.bootstrap import build_application, housekeeping, open_house
 from tollhouse.catalog.load import Configuration, load_configuration
-from tollhouse.http_protocol import OneWriteProtocol
+from tollhouse.house import House
+from tollhouse.http_protocol import STATE, Heads, OneWriteProtocol
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
 from tollhouse.settings import Settings
 from tollhouse.store import schema
@@ -46,7 +48,7 @@ class Server:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await self._lifespan(scope, receive, send)
             return
         hot = self._hot.get(scope["path"]) if scope["type"] == "http" else None
         if hot is not None and scope["method"] == "POST":
@@ -54,7 +56,7 @@ class Server:
         else:
             await self._application(scope, receive, send)
 
-    async def start(self) -> None:
+    async def start(self) -> House:
         """Open the house and begin the background work."""
         house = await self._stack.enter_async_context(open_house(self._configuration))
         self._application = build_application(house)
@@ -69,19 +71,18 @@ class Server:
             await task
 
         self._stack.push_async_callback(drain)
-        # What was built lives as long as the process: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+        calm_collector()
+        return house
 
     async def stop(self) -> None:
         """Answer who waits, finish the rounds that run, give everything back."""
         await self._stack.aclose()
 
-    async def _lifespan(self, receive: Any, send: Any) -> None:
+    async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
         try:
-            await self.start()
+            house = await self.start()
+            scope["state"][STATE] = Heads(direct_ways(house))
         except Exception as error:
             await self.stop()
             message = str(error) if isinstance(error, TollhouseError) else repr(error)
@@ -91,6 +92,13 @@ class Server:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def calm_collector() -> None:
+    """What was built lives as long as the process: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
 
 
 def create_server() -> Server:

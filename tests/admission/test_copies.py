@@ -44,7 +44,7 @@ class Counting:
 
     async def save(self, batch: Batch) -> set[str]:
         saved = await self._port.save(batch)
-        self.stale += len(set(batch.accounts[1]) - saved)
+        self.stale += len(batch.customers - saved)
         return saved
 
     async def free(self, customers: Sequence[str]) -> set[str]:

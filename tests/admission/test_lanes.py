@@ -118,7 +118,7 @@ async def test_of_an_unexpected_failure_only_the_culprit_hears(world: World) -> 
     culprit = people[5]
 
     async def save(original: Any, batch: Batch) -> set[str]:
-        if culprit in batch.accounts[1]:
+        if culprit in batch.customers:
             raise ValueError("poison")
         saved: set[str] = await original(batch)
         return saved

@@ -33,20 +33,17 @@ class Aside:
         self._store = store
         self._catalog = catalog
         self._refused = refused
-        self._waiting: dict[str, dict[Ask, None]] = {}
+        self.waiting: dict[str, dict[Ask, None]] = {}
+        """The asks of every customer that stands aside; whoever is in it has its asks answered here for now."""
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def holds(self, customer: str) -> bool:
-        """Whether this customer's asks belong here for now."""
-        return customer in self._waiting
 
     def step(self, customer: str, asks: list[Ask]) -> None:
         """Take these asks (again: an ask stands here once)."""
-        queue = self._waiting.get(customer)
+        queue = self.waiting.get(customer)
         if queue is not None:
             queue.update(dict.fromkeys(asks))
             return
-        self._waiting[customer] = dict.fromkeys(asks)
+        self.waiting[customer] = dict.fromkeys(asks)
         task = asyncio.get_running_loop().create_task(self._handle(customer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -57,7 +54,7 @@ class Aside:
             await asyncio.gather(*self._tasks)
 
     async def _handle(self, customer: str) -> None:
-        queue = self._waiting[customer]
+        queue = self.waiting[customer]
         try:
             while queue:
                 asks = [ask for ask in queue if not ask.future.done()]
@@ -67,7 +64,7 @@ class Aside:
                     del queue[ask]
                 await asyncio.sleep(pause)
         finally:
-            del self._waiting[customer]
+            del self.waiting[customer]
 
     async def _try(self, customer: str, asks: list[Ask]) -> float:
         """Answer them; the seconds to wait before another try. Of an unexpected failure only the culprit hears (rule 4)."""

@@ -1,19 +1,18 @@
 """One admission, decided: pure, no I/O. Used by the lanes, one by one, and by `check`."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from tollhouse.admission.model import Answer, Ask, LeaseView, RateLimit
-from tollhouse.catalog.model import Catalog, Meter
+from tollhouse.catalog.model import Catalog, Meter, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
 from tollhouse.ledger.book import encode, plan_of, time_of
-from tollhouse.ledger.model import Entry, Shortage, State
-from tollhouse.ledger.rules import comes_back_at, slide, standing_shortage, sums, take
+from tollhouse.ledger.model import Entry, EntryKind, Shortage, State
+from tollhouse.ledger.rules import standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
-from tollhouse.ledger.views import Amount, MeterView, meter_view, reason_of
+from tollhouse.ledger.views import MeterView, meter_view, rate_view, reason_of
 
 PREFIX = {"admit": "adm", "hold": "hld"}
 _REPLAYED = (b'"replayed":false', b'"replayed":true')
@@ -47,16 +46,13 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     meters = catalog.meters
     result = standing_shortage(state) or take(state, plan, meters, ask.cost, at)
     if isinstance(result, Shortage):
-        views = {name: meter_view(state, plan, meters[name], at) for name in ask.cost if plan.allows(meters[name])}
-        refusal = Answer(False, None, False, reason=reason_of(result, catalog, plan), meters=views)
-        limit = rate_limit(state, views, ask.cost, meters, at)
-        return Decision(state, tuple(turned), encode(refusal), result, None, limit)
+        return _refused(state, catalog, plan, ask, at, result, turned)
     after = result.state
     remaining, used = sums(after)
-    kind = "admission" if ask.operation == "admit" else "hold"
-    entry = Entry(after.seq, kind, ask.action, at, result.moves, remaining, used, None, ask.metadata)  # type: ignore[arg-type]
+    kind: EntryKind = "admission" if ask.operation == "admit" else "hold"
+    entry = Entry(after.seq, kind, ask.action, at, result.moves, remaining, used, None, ask.metadata)
     lease = lease_of(ask, meters)
-    views = {name: meter_view(after, plan, meters[name], at) for name in ask.cost}
+    views, limit = _views(after, plan, meters, ask.cost, at)
     answer = Answer(
         True,
         entry_id(PREFIX[ask.operation], ask.customer, after.seq),
@@ -67,39 +63,48 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
         None if lease is None else LeaseView(rfc3339(at + lease.ttl_ms), heartbeat_seconds(lease.ttl_ms)),
         None if ask.terms is None else rfc3339(at + ask.terms.ttl_ms),
     )
-    limit = rate_limit(after, views, ask.cost, meters, at)
     return Decision(after, (*turned, entry) if turned else (entry,), encode(answer), None, lease, limit)
 
 
-def rate_limit(
-    state: State, views: Mapping[str, MeterView], cost: Mapping[str, int], meters: Mapping[str, Meter], at: int
-) -> RateLimit | None:
-    """What is left of the first rate meter in the cost; None where there is none, or it is unlimited."""
-    for name in cost:
+def _refused(
+    state: State, catalog: Catalog, plan: PlanVersion, ask: Ask, at: int, short: Shortage, turned: list[Entry]
+) -> Decision:
+    cost = {name: amount for name, amount in ask.cost.items() if plan.allows(catalog.meters[name])}
+    views, limit = _views(state, plan, catalog.meters, cost, at)
+    refusal = Answer(False, None, False, reason=reason_of(short, catalog, plan), meters=views)
+    return Decision(state, tuple(turned), encode(refusal), short, None, limit)
+
+
+def _views(
+    state: State, plan: PlanVersion, meters: Mapping[str, Meter], names: Iterable[str], at: int
+) -> tuple[dict[str, MeterView], RateLimit | None]:
+    """Each of these meters after the decision; and the first rate among them, unless it is unlimited."""
+    views: dict[str, MeterView] = {}
+    limit: RateLimit | None = None
+    rates = 0
+    for name in names:
         meter = meters[name]
-        if meter.kind == "rate" and name in views:
-            view = views[name]
-            if view.remaining is None or view.total is None:
-                return None
-            back_at = comes_back_at(slide(state.windows.get(name), meter, at), meter)
+        if meter.kind != "rate":
+            views[name] = meter_view(state, plan, meter, at)
+            continue
+        view, back_at = rate_view(state, plan, meter, at)
+        views[name] = view
+        rates += 1
+        if rates == 1 and view.remaining is not None and view.total is not None:
             seconds = 0 if back_at is None else max(1, -(-(back_at - at) // 1000))
-            return RateLimit(
-                f'"{name}";r={int(view.remaining)};t={seconds}', _policy(name, view.total, meter.window_ms)
-            )
-    return None
-
-
-@lru_cache(maxsize=1_024)
-def _policy(name: str, quota: Amount, window_ms: int) -> str:
-    return f'"{name}";q={int(quota)};w={max(1, window_ms // 1000)}'
+            limit = RateLimit(name, int(view.remaining), seconds, int(view.total), max(1, meter.window_ms // 1000))
+    return views, limit
 
 
 def lease_of(ask: Ask, meters: dict[str, Meter]) -> LeaseRow | None:
     """The slot that an admission holds; a hold keeps its slots itself until it ends."""
     if ask.operation == "hold":
         return None
-    slots = {name: amount for name, amount in ask.cost.items() if meters[name].kind == "lease"}
-    return LeaseRow(slots, min(meters[name].ttl_ms for name in slots)) if slots else None
+    slots: dict[str, int] | None = None
+    for name, amount in ask.cost.items():
+        if meters[name].kind == "lease":
+            slots = {**(slots or {}), name: amount}
+    return None if slots is None else LeaseRow(slots, min(meters[name].ttl_ms for name in slots))
 
 
 def heartbeat_seconds(ttl_ms: int) -> int:

@@ -9,7 +9,7 @@ from tollhouse.admission.aside import Aside
 from tollhouse.admission.deciding import decide
 from tollhouse.admission.lanes import Lane
 from tollhouse.admission.lapsing import lapse_due
-from tollhouse.admission.model import Answer, Ask, HoldTerms, Operation, Outcome
+from tollhouse.admission.model import Answer, Ask, HoldTerms, Operation, Outcome, Waiter
 from tollhouse.admission.ports import open_port
 from tollhouse.admission.pricing import Charge, PriceList
 from tollhouse.admission.refusals import RefusalCounter
@@ -39,7 +39,7 @@ class Admission:
         self._aside = Aside(store, catalog, self._count_refusal)
         self._lanes = [
             Lane(
-                open_port(store), catalog, store.clock, self._aside.step, self._aside.holds,
+                open_port(store), catalog, store.clock, self._aside.step, self._aside.waiting,
                 self._count_refusal, cache_size // lanes,
             )
             for _ in range(lanes)
@@ -53,13 +53,20 @@ class Admission:
         metadata: str | None = None, terms: HoldTerms | None = None,
     ) -> "asyncio.Future[Outcome]":  # fmt: skip
         """Queue an admission or a hold; the future answers, or raises KeyReused, NotFound, Unavailable."""
-        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.put(future, operation, customer, charge, key, fingerprint, metadata, terms)
+        return future
+
+    def put(
+        self, waiter: Waiter, operation: Operation, customer: str, charge: Charge, key: str | None, fingerprint: bytes,
+        metadata: str | None = None, terms: HoldTerms | None = None,
+    ) -> None:  # fmt: skip
+        """As `submit`, for a caller that is told without a future."""
         ask = Ask(
             customer, charge.action, charge.cost, charge.debits, operation, key or own_key(), fingerprint,
-            loop.time() + DEADLINE_SECONDS, loop.create_future(), metadata, terms,
+            asyncio.get_running_loop().time() + DEADLINE_SECONDS, waiter, metadata, terms,
         )  # fmt: skip
         self._lanes[cell_of(customer) % len(self._lanes)].put(ask)
-        return ask.future
 
     async def check(self, customer: str, charge: Charge) -> Answer:
         """What `admit` would answer at this moment, without debit and without a key."""

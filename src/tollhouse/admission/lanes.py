@@ -8,7 +8,7 @@ and are handled one by one (`aside.py`), so that they never hold up a batch.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -36,24 +36,34 @@ StepAside = Callable[[str, list[Ask]], None]
 Refused = Callable[[Ask, str, int], None]
 
 
+class Turn:
+    """One customer's part of a round: the version it was decided on, the state after it, what was allowed and refused."""
+
+    __slots__ = ("decided", "refused", "state", "version")
+
+    def __init__(self, version: int, state: State) -> None:
+        self.version = version
+        self.state = state
+        self.decided: list[tuple[Ask, Decision]] = []
+        self.refused: list[tuple[Ask, Decision]] = []
+
+
 class Round:
     """One pass over some asks: what was decided, for whom, and who waits on the answer of another ask."""
 
     def __init__(self) -> None:
-        self.states: dict[str, State] = {}
-        self.versions: dict[str, int] = {}
-        self.decided: dict[str, list[tuple[Ask, Decision]]] = {}
-        self.refused: dict[str, list[tuple[Ask, Decision]]] = {}
-        self.same_key: dict[tuple[str, str, str], tuple[Ask, Decision, list[Ask]]] = {}
+        self.turns: dict[str, Turn] = {}
+        self.same_key: dict[tuple[str, str, str], tuple[Ask, Decision]] = {}
+        self.followers: dict[tuple[str, str, str], list[Ask]] = {}
         self.absent: set[str] = set()  # the database has no such customer
         self.lost: set[str] = set()  # forgotten while this round was waiting: to be loaded again
 
     def forget(self, customer: str) -> None:
         """Take back every decision for this customer; it will be decided again from a fresh state."""
-        for table in (self.states, self.versions, self.decided, self.refused):
-            table.pop(customer, None)
-        for place in [place for place in self.same_key if place[0] == customer]:
-            del self.same_key[place]
+        self.turns.pop(customer, None)
+        for table in (self.same_key, self.followers):
+            for place in [place for place in table if place[0] == customer]:
+                del table[place]
 
 
 class Lane:
@@ -65,7 +75,7 @@ class Lane:
         catalog: Catalog,
         clock: DatabaseClock,
         step_aside: StepAside,
-        is_aside: Callable[[str], bool],
+        aside: Mapping[str, object],
         refused: Refused,
         cache_size: int,
     ) -> None:
@@ -73,7 +83,7 @@ class Lane:
         self._catalog = catalog
         self._clock = clock
         self._step_aside = step_aside
-        self._is_aside = is_aside
+        self._aside = aside
         self._refused = refused
         self._cache_size = cache_size
         self._cache: OrderedDict[str, tuple[int, State]] = OrderedDict()
@@ -111,7 +121,7 @@ class Lane:
         try:
             await self._work(asks)
         except Exception as error:
-            waiting = [ask for ask in asks if not ask.future.done() and not self._is_aside(ask.customer)]
+            waiting = [ask for ask in asks if not ask.future.done() and ask.customer not in self._aside]
             if len(waiting) > 1 and not isinstance(error, Unavailable):
                 log.warning("lane.bisecting", asks=len(waiting), error=repr(error))
                 await self._answer_all(waiting[: len(waiting) // 2])
@@ -145,11 +155,13 @@ class Lane:
 
     def _without_aside(self, asks: list[Ask]) -> list[Ask]:
         """Asks of customers that have stepped aside join them, in order."""
+        if not self._aside:
+            return [ask for ask in asks if not ask.future.done()]
         here: list[Ask] = []
         for ask in asks:
             if ask.future.done():
                 continue
-            if self._is_aside(ask.customer):
+            if ask.customer in self._aside:
                 self._step_aside(ask.customer, [ask])
             else:
                 here.append(ask)
@@ -183,20 +195,23 @@ class Lane:
     async def _pass(self, asks: list[Ask], stale: set[str], *, lock: bool) -> set[str]:
         """One round: load what is not cached, decide, confirm refusals, save, answer. Gives the customers found stale."""
         now = self._clock.now_ms()
-        customers = {ask.customer for ask in asks}
         copies_mislead = self._out_of_date > OFTEN
-        unknown = customers if copies_mislead else {c for c in customers if c in stale or c not in self._cache}
+        if copies_mislead:
+            unknown = {ask.customer for ask in asks}
+        else:
+            cache = self._cache
+            unknown = {ask.customer for ask in asks if ask.customer not in cache or ask.customer in stale}
         work = Round()
-        fresh: set[str] = set()
         if unknown:
-            fresh = await self._load(unknown, asks, work, now, lock=lock)
-        self._decide_all([ask for ask in asks if not ask.future.done()], work, now)
-        doubted = {customer for customer in work.refused if customer not in fresh}
+            await self._load(unknown, asks, work, now, lock=lock)
+            asks = [ask for ask in asks if not ask.future.done()]
+        self._decide_all(asks, work, now)
+        doubted = {name for name, turn in work.turns.items() if turn.refused and name not in unknown}
         if doubted:
             await self._confirm(doubted, asks, work, now)
         stale = await self._save(work)
         if not copies_mislead:
-            self._learn(len(stale), len(work.decided))
+            self._learn(len(stale), sum(1 for turn in work.turns.values() if turn.decided))
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         return stale | work.lost
@@ -208,14 +223,14 @@ class Lane:
         wrong = {ask.customer for ask in concerned if ask.future.done()}
         for customer in doubted:
             cached = self._cache.get(customer)
-            if cached is None or cached[0] != work.versions[customer] or self._is_aside(customer):
+            if cached is None or cached[0] != work.turns[customer].version or customer in self._aside:
                 wrong.add(customer)
         if wrong:
             for customer in wrong:
                 work.forget(customer)
             self._decide_all([ask for ask in concerned if ask.customer in wrong and not ask.future.done()], work, now)
 
-    async def _load(self, customers: set[str], asks: Sequence[Ask], work: Round, now: int, *, lock: bool) -> set[str]:
+    async def _load(self, customers: set[str], asks: Sequence[Ask], work: Round, now: int, *, lock: bool) -> None:
         """Read documents and keys; replay what was answered before; set customers with lapsed slots aside."""
         concerned = [ask for ask in asks if ask.customer in customers and not ask.future.done()]
         loaded = await self._port.load(sorted(customers), concerned, now, lock=lock)
@@ -234,7 +249,6 @@ class Lane:
         answer_known(concerned, loaded)
         if loaded.due:
             self._move_aside(loaded.due, [ask for ask in concerned if not ask.future.done()])
-        return customers
 
     def _learn(self, out_of_date: int, copies: int) -> None:
         """Where another process writes the same customers, most copies mislead: then it is cheaper to load first."""
@@ -243,75 +257,86 @@ class Lane:
 
     def _decide_all(self, asks: Iterable[Ask], work: Round, now: int) -> None:
         """Decide in order on the states of this round; the second ask with a key waits for the first's answer."""
+        turns, same_key, aside = work.turns, work.same_key, self._aside
         for ask in asks:
             customer = ask.customer
-            if self._is_aside(customer):
+            if aside and customer in aside:
                 continue
             place = (customer, ask.operation, ask.key)
-            first = work.same_key.get(place)
-            if first is not None:
-                first[2].append(ask)
+            if place in same_key:
+                work.followers.setdefault(place, []).append(ask)
                 continue
-            state = work.states.get(customer)
-            if state is None:
-                cached = self._cache.get(customer)
-                if cached is None:
-                    if customer in work.absent:
-                        fail(ask, unknown_customer(customer))
-                    else:
-                        work.lost.add(customer)
+            turn = turns.get(customer)
+            if turn is None:
+                turn = self._turn(ask, work)
+                if turn is None:
                     continue
-                version, state = cached
-                self._cache.move_to_end(customer)
-                work.versions[customer] = version
             try:
-                decision = decide(state, self._catalog, ask, now)
+                decision = decide(turn.state, self._catalog, ask, now)
             except TollhouseError as error:
                 fail(ask, error)
                 continue
             if decision.shortage is None:
-                work.states[customer] = decision.state
-                work.decided.setdefault(customer, []).append((ask, decision))
-                work.same_key[place] = (ask, decision, [])
+                turn.state = decision.state
+                turn.decided.append((ask, decision))
+                same_key[place] = (ask, decision)
             else:
-                work.states[customer] = state
-                work.refused.setdefault(customer, []).append((ask, decision))
+                turn.refused.append((ask, decision))
+
+    def _turn(self, ask: Ask, work: Round) -> Turn | None:
+        """Begin this customer's turn from the copy; None when there is nobody to decide on."""
+        customer = ask.customer
+        cached = self._cache.get(customer)
+        if cached is None:
+            if customer in work.absent:
+                fail(ask, unknown_customer(customer))
+            else:
+                work.lost.add(customer)
+            return None
+        self._cache.move_to_end(customer)
+        turn = work.turns[customer] = Turn(*cached)
+        return turn
 
     async def _save(self, work: Round) -> set[str]:
         """Write what was allowed and answer; refusals of customers that were not stale are answered too."""
+        turns = work.turns
+        decided = sorted(customer for customer, turn in turns.items() if turn.decided)
         saved: set[str] = set()
-        if work.decided:
+        if decided:
             batch = Batch()
-            for customer in sorted(work.decided):
-                batch.add_account(customer, work.versions[customer], work.states[customer])
-                for ask, decision in work.decided[customer]:
-                    batch.add_decision(ask, decision)
+            for customer in decided:
+                turn = turns[customer]
+                batch.add(customer, turn.version, turn.state, turn.decided)
             saved = await self._written(batch, work)
-        stale = set(work.decided) - saved
+        stale = set(decided) - saved if len(saved) < len(decided) else set()
         for customer in stale:
             self._cache.pop(customer, None)
         for customer in saved:
-            self._cache[customer] = (work.versions[customer] + 1, work.states[customer])
-            for ask, decision in work.decided[customer]:
+            turn = turns[customer]
+            self._cache[customer] = (turn.version + 1, turn.state)
+            for ask, decision in turn.decided:
                 succeed(ask, Outcome(decision.answer, True, None, decision.limit))
-        for (customer, _, _), (first, decision, followers) in work.same_key.items():
-            if followers and customer in saved:
-                answer_followers(first, decision, followers)
-        for customer, refusals in work.refused.items():
-            if customer not in stale:
-                for ask, decision in refusals:
-                    code = decision.shortage.code if decision.shortage else ""
-                    self._refused(ask, code, self._clock.now_ms())
-                    succeed(ask, Outcome(decision.answer, False, code, decision.limit))
+        for place, followers in work.followers.items():
+            if place[0] in saved:
+                answer_followers(*work.same_key[place], followers)
+        for customer, turn in turns.items():
+            if turn.refused and customer not in stale:
+                self._answer_refused(turn.refused)
         return stale
+
+    def _answer_refused(self, refused: list[tuple[Ask, Decision]]) -> None:
+        for ask, decision in refused:
+            code = decision.shortage.code if decision.shortage else ""
+            self._refused(ask, code, self._clock.now_ms())
+            succeed(ask, Outcome(decision.answer, False, code, decision.limit))
 
     async def _written(self, batch: Batch, work: Round) -> set[str]:
         """The customers that were saved. After a lost connection each ask knows which answer may have been saved (rule 5)."""
         try:
             return await self._port.save(batch)
         except ConnectionLost:
-            for decisions in work.decided.values():
-                for ask, decision in decisions:
+            for turn in work.turns.values():
+                for ask, decision in turn.decided:
                     ask.tried = (*ask.tried, decision.answer)
             raise
 

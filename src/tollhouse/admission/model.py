@@ -1,7 +1,6 @@
 """What is asked of admission, and what it answers."""
 
-import asyncio
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -38,6 +37,22 @@ class HoldTerms(msgspec.Struct, frozen=True):
     on_expiry: OnExpiry = "return"
 
 
+class Waiter(Protocol):
+    """Who waits for an answer, in the manner of an asyncio.Future (which is one): told once, in the event loop."""
+
+    def done(self) -> bool:
+        """Whether it has been told, or has gone away."""
+        ...
+
+    def set_result(self, result: "Outcome", /) -> None:
+        """The answer."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Why there is none."""
+        ...
+
+
 class Ask(msgspec.Struct, eq=False):
     """One admission waiting in a lane. `cost` is scaled; `future` gets an `Outcome` or an exception."""
 
@@ -49,25 +64,26 @@ class Ask(msgspec.Struct, eq=False):
     key: str
     fingerprint: bytes
     deadline: float  # of the loop's clock
-    future: asyncio.Future["Outcome"]
+    future: Waiter
     metadata: str | None = None
     terms: HoldTerms | None = None
     tried: tuple[bytes, ...] = ()  # answers that may have been saved when a connection was lost
 
 
 class RateLimit(msgspec.Struct, frozen=True, gc=False):
-    """What an answer says of a rate meter in its header fields (IETF draft, RateLimit header fields for HTTP).
+    """What an answer says of a rate meter in its header fields: `left` of `limit` in `window_seconds`.
 
-    `left` is `"requests";r=99;t=64`: what is left, and the seconds until the oldest of what was used comes
-    back (0 when nothing was used); `policy` is
-    `"requests";q=1000;w=60`: how much in how many seconds.
+    `back_in_seconds` is until the oldest of what was used comes back, 0 when nothing was used.
     """
 
-    left: str
-    policy: str
+    meter: str
+    left: int
+    back_in_seconds: int
+    limit: int
+    window_seconds: int
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the caller gets: the answer's JSON, and the shortest way to know what it says."""
 
     body: bytes

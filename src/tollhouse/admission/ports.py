@@ -18,16 +18,25 @@ LOCK_WAIT = "50ms"
 STATEMENT_SECONDS = 15.0
 
 
-def joined(column: Sequence[Any]) -> str:
-    """A column as one text, which PostgreSQL splits faster than the driver encodes an array."""
-    if not column:
-        return ""
-    if isinstance(column[0], str):
-        try:
+def texts(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:
+    """Each column of the rows as one text, which PostgreSQL splits faster than the driver encodes an array."""
+    return [_joined(column) for column in zip(*rows, strict=True)] if rows else [""] * width
+
+
+def _joined(column: tuple[Any, ...]) -> str:
+    first = column[0]
+    try:
+        if isinstance(first, str):
             return "\x1f".join(column)
-        except TypeError:
-            pass
-    return "\x1f".join(["\x02" if v is None else v.hex() if isinstance(v, bytes) else str(v) for v in column])
+        if isinstance(first, bytes):
+            return "\x1f".join([value.hex() for value in column])
+    except (TypeError, AttributeError):  # one of them is None
+        pass
+    if None in column:
+        return "\x1f".join(
+            ["\x02" if value is None else value.hex() if isinstance(value, bytes) else str(value) for value in column]
+        )
+    return "\x1f".join(map(str, column))
 
 
 class Port(Protocol):
@@ -104,8 +113,8 @@ class PostgresPort:
         try:
             saved = await connection.fetchval(
                 queries.SAVE_POSTGRES,
-                *(joined(column) for column in (*batch.accounts, *batch.entries, *batch.holds, *batch.leases)),
-            )
+                *texts(batch.accounts, 5), *texts(batch.entries, 14), *texts(batch.holds, 5), *texts(batch.leases, 7),
+            )  # fmt: skip
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise self._translated(error) from error
         return set(saved)
@@ -161,24 +170,25 @@ class SqlitePort:
         def work(connection: sqlite3.Connection) -> set[str]:
             known = {
                 row[1]
-                for row in zip(batch.entries[0], batch.entries[1], batch.entries[10], batch.entries[11], strict=True)
-                if row[3] is not None and connection.execute(queries.SQLITE_KEY_EXISTS, row).fetchone()
+                for row in batch.entries
+                if row[11] is not None
+                and connection.execute(queries.SQLITE_KEY_EXISTS, (row[0], row[1], row[10], row[11])).fetchone()
             }
             saved: set[str] = set()
-            for cell, customer, version, state, due in zip(*batch.accounts, strict=True):
+            for cell, customer, version, state, due in batch.accounts:
                 if customer not in known:
                     cursor = connection.execute(queries.SQLITE_UPDATE, (state, due, cell, customer, version))
                     if cursor.rowcount == 1:
                         saved.add(customer)
-            rows = [row for row in zip(*batch.entries, strict=True) if row[1] in saved]
+            rows = [row for row in batch.entries if row[1] in saved]
             connection.executemany(queries.SQLITE_INSERT_ENTRY, (row[:10] for row in rows))
             keys = ((row[0], row[1], row[10], row[11], row[12], row[2], row[13], row[5]) for row in rows if row[11])
             connection.executemany(queries.SQLITE_INSERT_KEY, keys)
-            holds = (row for row in zip(*batch.holds, strict=True) if row[1] in saved)
+            holds = (row for row in batch.holds if row[1] in saved)
             connection.executemany(queries.SQLITE_INSERT_HOLD, holds)
             leases = (
                 (cell, customer, seq, action, slots, ttl, at, at, at + ttl)
-                for cell, customer, seq, action, slots, ttl, at in zip(*batch.leases, strict=True)
+                for cell, customer, seq, action, slots, ttl, at in batch.leases
                 if customer in saved
             )
             connection.executemany(queries.SQLITE_INSERT_LEASE, leases)

@@ -51,8 +51,15 @@ def problems(shape: type = Problem, **meanings: str) -> dict[int, ResponseSpec]:
 
 
 def rate_headers(limit: RateLimit | None) -> dict[str, str]:
-    """The header fields of an answer whose action costs a rate."""
-    return {} if limit is None else {"ratelimit": limit.left, "ratelimit-policy": limit.policy}
+    """The header fields of an answer whose action costs a rate (IETF draft, RateLimit header fields for HTTP):
+    what is left and the seconds until some of it is back, and how much there is in how many seconds.
+    """
+    if limit is None:
+        return {}
+    return {
+        "ratelimit": f'"{limit.meter}";r={limit.left};t={limit.back_in_seconds}',
+        "ratelimit-policy": f'"{limit.meter}";q={limit.limit};w={limit.window_seconds}',
+    }
 
 
 def plain(text: str, field: str) -> str:

@@ -4,7 +4,7 @@ They share the typed structs with the other handlers and stand in the OpenAPI do
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tollhouse.admission.model import Outcome
+from tollhouse.api.answers import rate_headers
 from tollhouse.api.asks import AdmitRequest, BatchRequest, fingerprint_of, prepare
 from tollhouse.api.bodies import CallerGone, decode, decoder_of, read_body
 from tollhouse.api.callers import authenticate
@@ -30,7 +31,7 @@ FAILED_ITEM = b'{"allowed":false,"id":null,"error":%s}'
 
 log = structlog.get_logger(__name__)
 
-_ADMIT, _BATCH = decoder_of(AdmitRequest), decoder_of(BatchRequest)
+ADMIT, BATCH = decoder_of(AdmitRequest), decoder_of(BatchRequest)
 
 Work = Callable[[House, bytes, str | None], Awaitable[tuple[bytes, list[tuple[bytes, bytes]]]]]
 
@@ -63,17 +64,12 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
         else:
             status, content_type, headers = 405, PROBLEM, ALLOWED
             body = problem(405, "method_not_allowed", "only POST is understood here", {"fix": "send it with POST"})
-    except TollhouseError as error:
-        status, body, extra = problem_of(error)
-        content_type = PROBLEM
-        if status == 500:
-            log.error("admission.failed", id=request_id.decode(), path=scope["path"], exc_info=error)
-        headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     except CallerGone:
         return
-    except Exception as error:  # what rule 4 leaves to the culprit alone; it must look like every other answer
-        log.error("admission.failed", id=request_id.decode(), path=scope["path"], exc_info=error)
-        status, content_type, body = 500, PROBLEM, internal_error()
+    except Exception as error:  # what rule 4 leaves to the culprit alone must look like every other answer
+        content_type = PROBLEM
+        status, body, extra = answer_to_error(error, scope["path"], request_id)
+        headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     start = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),
@@ -84,14 +80,20 @@ async def _serve(house: House, work: Work, scope: Any, receive: Receive, send: S
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def answer_to_error(error: BaseException, path: str, request_id: bytes) -> tuple[int, bytes, dict[str, str]]:
+    """(status, problem, further header fields) of whatever went wrong; ours to mend (500) stands in the log by its id."""
+    told = problem_of(error) if isinstance(error, TollhouseError) else (500, internal_error(), {})
+    if told[0] == 500:
+        log.error("admission.failed", id=request_id.decode(), path=path, exc_info=error)
+    return told
+
+
 async def _admit(house: House, body: bytes, header_key: str | None) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    request: AdmitRequest = decode(_ADMIT, body)
+    request: AdmitRequest = decode(ADMIT, body)
     customer = request.customer if is_id(request.customer, "cus") else await house.directory.find(request.customer)
     outcome = await _submit(house, request, customer, header_key)
-    limit = outcome.limit
-    if limit is None:
-        return outcome.body, []
-    return outcome.body, [(b"ratelimit", limit.left.encode()), (b"ratelimit-policy", limit.policy.encode())]
+    headers = rate_headers(outcome.limit)
+    return outcome.body, [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _submit(house: House, request: AdmitRequest, customer: str, header_key: str | None) -> asyncio.Future[Outcome]:
@@ -107,7 +109,7 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
             "a batch takes no Idempotency-Key", code="invalid_key", fix="give each item a key of its own"
         )
     waiting: list[asyncio.Future[Outcome] | bytes] = []
-    requests = [_decoded(item) for item in decode(_BATCH, body).items]
+    requests = [_decoded(item) for item in decode(BATCH, body).items]
     references = {r.customer for r in requests if isinstance(r, AdmitRequest) and not is_id(r.customer, "cus")}
     known = await house.directory.lookup(references) if references else {}
     for request in requests:
@@ -120,26 +122,32 @@ async def _admit_batch(house: House, body: bytes, header_key: str | None) -> tup
                 raise house.directory.unknown(request.customer)
             waiting.append(_submit(house, request, customer, None))
         except TollhouseError as error:
-            waiting.append(_error_item(error))
+            waiting.append(error_item(error))
     answers: list[bytes] = []
     for item in waiting:
         try:
             answers.append(item if isinstance(item, bytes) else (await item).body)
-        except TollhouseError as error:
-            answers.append(_error_item(error))
         except Exception as error:  # the culprit's alone: the others have been decided, and hear so
-            log.error("admission.failed", path="/v1/admit/batch", item=len(answers), exc_info=error)
-            answers.append(FAILED_ITEM % internal_error())
-    return b'{"items":[' + b",".join(answers) + b"]}", []
+            answers.append(error_item(error, len(answers)))
+    return batch_body(answers), []
+
+
+def batch_body(answers: Iterable[bytes]) -> bytes:
+    """The answer to a batch, from the answers to its items."""
+    return b'{"items":[' + b",".join(answers) + b"]}"
 
 
 def _decoded(item: msgspec.Raw) -> AdmitRequest | bytes:
     try:
-        request: AdmitRequest = decode(_ADMIT, item)
+        request: AdmitRequest = decode(ADMIT, item)
     except InvalidRequest as error:
-        return _error_item(error)
+        return error_item(error)
     return request
 
 
-def _error_item(error: TollhouseError) -> bytes:
-    return FAILED_ITEM % problem_of(error)[1]
+def error_item(error: BaseException, number: int | None = None) -> bytes:
+    """What stands in a batch's answer for an item that could not be decided."""
+    if isinstance(error, TollhouseError):
+        return FAILED_ITEM % problem_of(error)[1]
+    log.error("admission.failed", path="/v1/admit/batch", item=number, exc_info=error)
+    return FAILED_ITEM % internal_error()

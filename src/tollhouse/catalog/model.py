@@ -91,7 +91,11 @@ class PlanVersion(msgspec.Struct, frozen=True):
         """Whether the plan names this meter at all (rule 10: what it does not name is refused)."""
         if meter.name in self.limits:
             return True
-        return meter.kind == "credits" and meter.name in {grant.meter for grant in self.grants}
+        if meter.kind == "credits":
+            for grant in self.grants:
+                if grant.meter == meter.name:
+                    return True
+        return False
 
 
 class Product(msgspec.Struct, frozen=True):

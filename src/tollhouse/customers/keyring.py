@@ -39,12 +39,16 @@ class KeyRing:
 
     def find(self, bearer: bytes) -> SecretKey | None:
         """The live key with this text, from memory. Raises Unavailable `keys_unknown`."""
+        return self.find_digest(digest_of(bearer))
+
+    def find_digest(self, digest: bytes) -> SecretKey | None:
+        """As `find`, by the key's digest (see `digest_of`)."""
         if self._checked_at is None or self._seconds() - self._checked_at > TRUSTED_SECONDS:
             raise Unavailable(
                 "keys cannot be checked: the database has not answered for 30 s", code="keys_unknown",
                 fix="send the same request again once the database is back",
             )  # fmt: skip
-        return self._keys.get(digest_of(bearer))
+        return self._keys.get(digest)
 
     async def refresh(self) -> bool:
         """Look whether the keys have changed, and read them when they have. Call it after changing them. True: read anew."""

@@ -54,36 +54,53 @@ def _time(at_ms: int) -> str:
 
 def meter_view(state: State, plan: PlanVersion, meter: Meter, now: int) -> MeterView:
     """This meter at `now`, of a state that was advanced to `now`. After a downgrade remaining is 0, never below."""
-    name, kind, decimals = meter.name, meter.kind, meter.decimals
+    kind = meter.kind
     if kind == "credits":
-        lots = state.lots.get(name, ())
-        total = used = 0
-        for lot in lots:
-            total += lot.amount
-            used += lot.used
-        soonest = soonest_expiry(lots)
-        resets = None if soonest is None else _time(soonest)
-        if decimals == 0:
-            return MeterView(total, used, total - used, resets)
-        return MeterView(unscale(total, decimals), unscale(used, decimals), unscale(total - used, decimals), resets)
+        return _credits_view(state, meter)
+    if kind == "rate":
+        return rate_view(state, plan, meter, now)[0]
     resets = None
     if kind == "quota":
-        quota = state.quotas.get(name)
+        quota = state.quotas.get(meter.name)
         used = quota.used if quota else 0
         resets = _time(quota.end) if quota else None
-    elif kind == "rate":
-        window = slide(state.windows.get(name), meter, now)
-        used = sum(window.counts)
-        back_at = comes_back_at(window, meter)
-        resets = None if back_at is None else _time(back_at)
     elif kind == "lease":
-        used = state.held.get(name, 0)
+        used = state.held.get(meter.name, 0)
     else:
-        used = state.counts.get(name, 0)
-    limit = plan.limits.get(name, 0)
+        used = state.counts.get(meter.name, 0)
+    return _of_limit(plan, meter, used, resets)
+
+
+def rate_view(state: State, plan: PlanVersion, meter: Meter, now: int) -> tuple[MeterView, int | None]:
+    """A rate meter at `now`, and when the oldest of what was used comes back (ms; None when nothing was used)."""
+    window = slide(state.windows.get(meter.name), meter, now)
+    back_at = comes_back_at(window, meter)
+    resets = None if back_at is None else _time(back_at)
+    return _of_limit(plan, meter, sum(window.counts), resets), back_at
+
+
+def _credits_view(state: State, meter: Meter) -> MeterView:
+    total = used = 0
+    lots = state.lots.get(meter.name, ())
+    for lot in lots:
+        total += lot.amount
+        used += lot.used
+    soonest = soonest_expiry(lots)
+    resets = None if soonest is None else _time(soonest)
+    decimals = meter.decimals
+    if decimals == 0:
+        return MeterView(total, used, total - used, resets)
+    return MeterView(unscale(total, decimals), unscale(used, decimals), unscale(total - used, decimals), resets)
+
+
+def _of_limit(plan: PlanVersion, meter: Meter, used: int, resets: str | None) -> MeterView:
+    limit, decimals = plan.limits.get(meter.name, 0), meter.decimals
     if limit is None:
         return MeterView(None, unscale(used, decimals), None, resets)
-    return MeterView(unscale(limit, decimals), unscale(used, decimals), unscale(max(0, limit - used), decimals), resets)
+    left = limit - used if used < limit else 0
+    if decimals == 0:
+        return MeterView(limit, used, left, resets)
+    return MeterView(unscale(limit, decimals), unscale(used, decimals), unscale(left, decimals), resets)
 
 
 def all_meters(state: State, plan: PlanVersion, catalog: Catalog, now: int) -> dict[str, MeterView]:
