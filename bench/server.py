@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +25,9 @@ class NoStore:
 
     async def load(self, customers: Sequence[str], asks: Sequence[Ask], now: int, *, lock: bool = False) -> Loaded:
         return await self._port.load(customers, asks, now, lock=lock)
+
+    async def newer(self, copies: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+        return await self._port.newer(copies)
 
     async def save(self, batch: Batch) -> set[str]:
         return batch.customers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.support.product import catalog_of
 from tollhouse.admission import desk as desks
@@ -41,6 +41,10 @@ class Counting:
     async def load(self, customers: Sequence[str], asks: Sequence[Ask], now: int, *, lock: bool = False) -> Loaded:
         self.loads += 1
         return await self._port.load(customers, asks, now, lock=lock)
+
+    async def newer(self, copies: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+        self.loads += 1
+        return await self._port.newer(copies)
 
     async def save(self, batch: Batch) -> set[str]:
         saved = await self._port.save(batch)

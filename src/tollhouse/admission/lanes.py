@@ -195,16 +195,15 @@ class Lane:
     async def _pass(self, asks: list[Ask], stale: set[str], *, lock: bool) -> set[str]:
         """One round: load what is not cached, decide, confirm refusals, save, answer. Gives the customers found stale."""
         now = self._clock.now_ms()
-        copies_mislead = self._out_of_date > OFTEN
-        if copies_mislead:
-            unknown = {ask.customer for ask in asks}
-        else:
-            cache = self._cache
-            unknown = {ask.customer for ask in asks if ask.customer not in cache or ask.customer in stale}
+        cache = self._cache
+        unknown = {ask.customer for ask in asks if ask.customer not in cache or ask.customer in stale}
         work = Round()
         if unknown:
             await self._load(unknown, asks, work, now, lock=lock)
             asks = [ask for ask in asks if not ask.future.done()]
+        copies_mislead = self._out_of_date > OFTEN
+        if copies_mislead:
+            await self._freshen({ask.customer for ask in asks if ask.customer not in unknown})
         self._decide_all(asks, work, now)
         doubted = {name for name, turn in work.turns.items() if turn.refused and name not in unknown}
         if doubted:
@@ -250,8 +249,17 @@ class Lane:
         if loaded.due:
             self._move_aside(loaded.due, [ask for ask in concerned if not ask.future.done()])
 
+    async def _freshen(self, customers: set[str]) -> None:
+        """Read the documents of copies that another process has changed, before deciding on them in vain."""
+        copies = {customer: self._cache[customer][0] for customer in customers if customer in self._cache}
+        if copies:
+            newer = await self._port.newer(copies)
+            for customer, (version, text) in newer.items():
+                self._cache[customer] = (version, decode_state(text))
+            self._learn(len(newer), len(copies))
+
     def _learn(self, out_of_date: int, copies: int) -> None:
-        """Where another process writes the same customers, most copies mislead: then it is cheaper to load first."""
+        """Where another process writes the same customers, many copies mislead: then it is cheaper to ask first."""
         if copies:
             self._out_of_date += (out_of_date / copies - self._out_of_date) * LEARNING
 

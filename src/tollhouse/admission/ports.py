@@ -1,7 +1,7 @@
 """How lanes reach their database: one SELECT to load, one statement to save. PostgreSQL and SQLite."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import asyncpg
@@ -16,6 +16,7 @@ from tollhouse.store.sqlite import SqliteStore
 
 LOCK_WAIT = "50ms"
 STATEMENT_SECONDS = 15.0
+BATCHES_LOOKED_UP = 50
 
 
 def texts(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:
@@ -46,6 +47,10 @@ class Port(Protocol):
         """Documents of `customers` and the keys of `asks`, in one snapshot. `lock` first waits for whoever holds the rows."""
         ...
 
+    async def newer(self, copies: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+        """(version, document) of those whose version is another than the one named here."""
+        ...
+
     async def save(self, batch: Batch) -> set[str]:
         """The customers that were saved; the others were stale. Raises LockedByAnother after 50 ms, and wrote nothing."""
         ...
@@ -74,6 +79,7 @@ class PostgresPort:
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
         self._connection: Any = None
+        self._look_keys_up = 0  # in so many batches
 
     async def _ready(self) -> Any:
         if self._connection is None or self._connection.is_closed():
@@ -108,16 +114,37 @@ class PostgresPort:
                 due.add(customer)
         return Loaded(accounts, keys, due)
 
+    async def newer(self, copies: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+        connection = await self._ready()
+        customers = list(copies)
+        try:
+            rows = await connection.fetch(
+                queries.NEWER_POSTGRES, [cell_of(c) for c in customers], customers, list(copies.values())
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise self._translated(error) from error
+        return {customer: (version, state) for customer, version, state in rows}
+
     async def save(self, batch: Batch) -> set[str]:
         connection = await self._ready()
+        columns = [
+            *texts(batch.accounts, 5), *texts(batch.entries, 14), *texts(batch.holds, 5), *texts(batch.leases, 7),
+        ]  # fmt: skip
         try:
-            saved = await connection.fetchval(
-                queries.SAVE_POSTGRES,
-                *texts(batch.accounts, 5), *texts(batch.entries, 14), *texts(batch.holds, 5), *texts(batch.leases, 7),
-            )  # fmt: skip
+            saved = await self._save(connection, columns)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise self._translated(error) from error
         return set(saved)
+
+    async def _save(self, connection: Any, columns: list[str]) -> list[str]:
+        """Almost every key is new, so they are not looked up first; where one is not, and for some batches after it, they are."""
+        if self._look_keys_up == 0:
+            try:
+                return await connection.fetchval(queries.SAVE_NEW_KEYS_POSTGRES, *columns)  # type: ignore[no-any-return]
+            except asyncpg.UniqueViolationError:
+                self._look_keys_up = BATCHES_LOOKED_UP
+        self._look_keys_up -= 1
+        return await connection.fetchval(queries.SAVE_POSTGRES, *columns)  # type: ignore[no-any-return]
 
     async def free(self, customers: Sequence[str]) -> set[str]:
         connection = await self._ready()
@@ -163,6 +190,17 @@ class SqlitePort:
                 if row is not None:
                     keys[place] = KnownKey(bytes(row[0]), row[1])
             return Loaded(accounts, keys, due)
+
+        return await self._store.read(work)
+
+    async def newer(self, copies: Mapping[str, int]) -> dict[str, tuple[int, str]]:
+        def work(connection: sqlite3.Connection) -> dict[str, tuple[int, str]]:
+            found: dict[str, tuple[int, str]] = {}
+            for customer, version in copies.items():
+                row = connection.execute(queries.SQLITE_READ_ACCOUNT, (cell_of(customer), customer)).fetchone()
+                if row is not None and row[0] != version:
+                    found[customer] = (row[0], row[1])
+            return found
 
         return await self._store.read(work)
 

@@ -26,25 +26,30 @@ SPLIT = "\n".join(
     for name, kind in COLUMNS.items()
 )
 
-SAVE_BATCH = f"""
-create or replace function save_batch_1({PARAMETERS})
+KNOWN_KEYS = """
+  -- A key that exists already belongs to an answer that was given: its customer is decided again (rule 3).
+  select array_agg(distinct q.customer) into known
+    from unnest(e_cell, e_customer, k_operation, k_key) as q(cell, customer, operation, key)
+    join idempotency_key k
+      on k.cell = q.cell and k.customer = q.customer and k.operation = q.operation and k.key = q.key;"""
+NOT_KNOWN = """
+       and (known is null or g.customer <> all (known))"""
+
+
+def _procedure(name: str, known_keys: str, not_known: str) -> str:
+    return f"""
+create or replace function {name}({PARAMETERS})
 returns text[] language plpgsql as $body$
 declare
 {SPLIT}
   known text[];
   saved text[];
-begin
-  -- A key that exists already belongs to an answer that was given: its customer is decided again (rule 3).
-  select array_agg(distinct q.customer) into known
-    from unnest(e_cell, e_customer, k_operation, k_key) as q(cell, customer, operation, key)
-    join idempotency_key k
-      on k.cell = q.cell and k.customer = q.customer and k.operation = q.operation and k.key = q.key;
+begin{known_keys}
   -- Compare and set, in the order of the arrays: both processes lock rows in the same order (rule 4).
   with updated as (
     update account a set version = a.version + 1, state = g.state, next_due = g.due
       from unnest(a_cell, a_customer, a_version, a_state, a_due) as g(cell, customer, version, state, due)
-     where a.cell = g.cell and a.customer = g.customer and a.scope = '' and a.version = g.version
-       and (known is null or g.customer <> all (known))
+     where a.cell = g.cell and a.customer = g.customer and a.scope = '' and a.version = g.version{not_known}
     returning a.customer
   )
   select array_agg(customer) into saved from updated;
@@ -84,7 +89,14 @@ begin
 end
 $body$
 """
-DROP_SAVE_BATCH = "drop function if exists save_batch_1"
 
-event.listen(metadata, "after_create", on_postgres(SAVE_BATCH))
-event.listen(hold, "after_drop", on_postgres(DROP_SAVE_BATCH))
+
+SAVE_BATCH = _procedure("save_batch_1", KNOWN_KEYS, NOT_KNOWN)
+SAVE_NEW_KEYS = _procedure("save_new_keys_1", "", "")
+"""As above, for keys that are thought to be new: one that exists already violates the key's index, and nothing is written."""
+DROP_SAVE_BATCH = "drop function if exists save_batch_1"
+DROP_SAVE_NEW_KEYS = "drop function if exists save_new_keys_1"
+
+for made, dropped in ((SAVE_BATCH, DROP_SAVE_BATCH), (SAVE_NEW_KEYS, DROP_SAVE_NEW_KEYS)):
+    event.listen(metadata, "after_create", on_postgres(made))
+    event.listen(hold, "after_drop", on_postgres(dropped))

@@ -22,6 +22,13 @@ select 'd', h.customer, null, null, null, null, null
   join hold h on h.cell = c.cell and h.customer = c.customer and h.status = 'open' and h.expires_at <= $7
 """
 
+# Accounts whose version is no longer the one that a copy has.
+NEWER_POSTGRES = """
+select a.customer, a.version, a.state
+  from unnest($1::smallint[], $2::text[], $3::bigint[]) as c(cell, customer, version)
+  join account a on a.cell = c.cell and a.customer = c.customer and a.scope = '' and a.version <> c.version
+"""
+
 # Locks in the order of the arrays (sorted by the caller; nested loops over `given`), then as above.
 LOCK_POSTGRES = """
 select a.customer
@@ -31,8 +38,10 @@ select a.customer
 """
 FREE_POSTGRES = LOCK_POSTGRES + " skip locked"
 
-# Answers the customers that were saved, see `procedures.py`.
-SAVE_POSTGRES = f"select save_batch_1({', '.join(f'${number}' for number in range(1, 32))})"
+# Each answers the customers that were saved, see `procedures.py`.
+_COLUMNS = ", ".join(f"${number}" for number in range(1, 32))
+SAVE_POSTGRES = f"select save_batch_1({_COLUMNS})"
+SAVE_NEW_KEYS_POSTGRES = f"select save_new_keys_1({_COLUMNS})"
 
 SQLITE_READ_ACCOUNT = "select version, state from account where cell = ? and customer = ? and scope = ''"
 SQLITE_READ_KEY = (
