@@ -14,7 +14,7 @@ from tests.crash.proxy import Cut, CuttingProxy, cutting_proxy
 @pytest.fixture
 async def proxied(postgres_url: str) -> AsyncIterator[tuple[CuttingProxy, World]]:
     """A house whose every connection goes through the proxy. Its books are verified after every test."""
-    async with cutting_proxy(postgres_url) as (proxy, url), opened(url, ADMISSION_LANES="1") as world:
+    async with cutting_proxy(postgres_url) as (proxy, url), opened(url, TOLLHOUSE_LANES="1") as world:
         yield proxy, world
         assert proxy.cuts == 1
         await asyncio.wait_for(proxy.over.wait(), 5)

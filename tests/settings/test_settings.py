@@ -345,4 +345,4 @@ def test_one_secret_for_two_purposes_is_refused(file: Path) -> None:
 def test_every_setting_has_a_place_in_the_struct(file: Path) -> None:
     settings: Settings = load_settings(file, PRODUCTION)
     assert settings.server.port == 8787
-    assert settings.admission.lanes == 4
+    assert settings.admission.lanes == 2

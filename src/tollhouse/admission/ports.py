@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import asyncpg
 
 from tollhouse.admission import queries
-from tollhouse.admission.batch import Batch
+from tollhouse.admission.batch import Batch, EntryRow
 from tollhouse.admission.model import Ask, KnownKey, Loaded
 from tollhouse.store import LockedByAnother, cell_of
-from tollhouse.store.errors import ConnectionLost
+from tollhouse.store.errors import ConnectionLost, Duplicate
 from tollhouse.store.postgres import PostgresStore, translate
 from tollhouse.store.sqlite import SqliteStore
 
@@ -166,6 +166,10 @@ class PostgresPort:
             await self._connection.close()
 
 
+class _NotPlain(Exception):
+    """A version has moved: what was written is taken back, and the batch saved row by row."""
+
+
 class SqlitePort:
     """The store's writer thread: a whole batch is one transaction in it, with one fsync."""
 
@@ -205,7 +209,18 @@ class SqlitePort:
         return await self._store.read(work)
 
     async def save(self, batch: Batch) -> set[str]:
-        def work(connection: sqlite3.Connection) -> set[str]:
+        """As on PostgreSQL: keys are taken for new and versions for current, until one is not."""
+
+        def plain(connection: sqlite3.Connection) -> set[str]:
+            before = connection.total_changes
+            updates = [(state, due, cell, customer, version) for cell, customer, version, state, due in batch.accounts]
+            connection.executemany(queries.SQLITE_UPDATE, updates)
+            if connection.total_changes - before != len(updates):
+                raise _NotPlain
+            self._insert(connection, batch, batch.entries, batch.customers)
+            return batch.customers
+
+        def looked_up(connection: sqlite3.Connection) -> set[str]:
             known = {
                 row[1]
                 for row in batch.entries
@@ -218,21 +233,29 @@ class SqlitePort:
                     cursor = connection.execute(queries.SQLITE_UPDATE, (state, due, cell, customer, version))
                     if cursor.rowcount == 1:
                         saved.add(customer)
-            rows = [row for row in batch.entries if row[1] in saved]
-            connection.executemany(queries.SQLITE_INSERT_ENTRY, (row[:10] for row in rows))
-            keys = ((row[0], row[1], row[10], row[11], row[12], row[2], row[13], row[5]) for row in rows if row[11])
-            connection.executemany(queries.SQLITE_INSERT_KEY, keys)
-            holds = (row for row in batch.holds if row[1] in saved)
-            connection.executemany(queries.SQLITE_INSERT_HOLD, holds)
+            self._insert(connection, batch, [row for row in batch.entries if row[1] in saved], saved)
+            return saved
+
+        try:
+            return await self._store.write(plain)
+        except (_NotPlain, Duplicate):
+            return await self._store.write(looked_up)
+
+    def _insert(self, connection: sqlite3.Connection, batch: Batch, rows: list[EntryRow], saved: set[str]) -> None:
+        connection.executemany(queries.SQLITE_INSERT_ENTRY, [row[:10] for row in rows])
+        connection.executemany(
+            queries.SQLITE_INSERT_KEY,
+            [(row[0], row[1], row[10], row[11], row[12], row[2], row[13], row[5]) for row in rows if row[11]],
+        )
+        if batch.holds:
+            connection.executemany(queries.SQLITE_INSERT_HOLD, (row for row in batch.holds if row[1] in saved))
+        if batch.leases:
             leases = (
                 (cell, customer, seq, action, slots, ttl, at, at, at + ttl)
                 for cell, customer, seq, action, slots, ttl, at in batch.leases
                 if customer in saved
             )
             connection.executemany(queries.SQLITE_INSERT_LEASE, leases)
-            return saved
-
-        return await self._store.write(work)
 
     async def free(self, customers: Sequence[str]) -> set[str]:
         return set(customers)

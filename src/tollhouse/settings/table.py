@@ -334,10 +334,10 @@ SETTINGS: tuple[Setting, ...] = (
         "integer",
         "a whole number from 1 to 64",
         component="admission",
-        default=4,
+        default=2,
         least=1,
         most=64,
-        meaning="How many batches are saved side by side in one process.",
+        meaning="How many batches a process has under way: while one is saved the next is decided. More of them are smaller.",
     ),
     Setting(
         "admission.cached_customers",

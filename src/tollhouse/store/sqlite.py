@@ -15,6 +15,7 @@ from tollhouse.store.sql import Sql
 
 BUSY_TIMEOUT_SECONDS = 10.0
 READERS = 2
+CACHE_KIB = 16_384  # of pages, for each connection: the two hot indexes stay in memory
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ def connect(path: str) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
+    connection.execute(f"pragma cache_size = -{CACHE_KIB}")
     connection.execute("pragma foreign_keys = on")
     return connection
 
