@@ -42,7 +42,7 @@ class Heads:
         self._direct = direct
         self.known: dict[bytes, Head] = {}
         self._default_headers: object = None
-        self._start = b""
+        self._starts: dict[bytes, bytes] = {}
 
     def learn(self, head: bytes, path: bytes, fields: list[tuple[bytes, bytes]]) -> None:
         """Keep what uvicorn's parser found in this head, if it is one of a request that may be answered directly."""
@@ -67,8 +67,12 @@ class Heads:
         """The status line and the server's own fields, which it makes anew once a second."""
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
-            self._start = b"".join(b"%b: %b\r\n" % field for field in default_headers)
-        return b"HTTP/1.1 %b\r\n%b" % (status, self._start)
+            self._starts.clear()
+        start = self._starts.get(status)
+        if start is None:
+            fields = b"".join(b"%b: %b\r\n" % field for field in default_headers)
+            start = self._starts[status] = b"HTTP/1.1 %b\r\n%b" % (status, fields)
+        return start
 
 
 class Gathering:

@@ -9,7 +9,7 @@ from tollhouse.catalog.model import Catalog, Meter, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.ids import entry_id
 from tollhouse.ledger.book import encode, plan_of, time_of
-from tollhouse.ledger.model import Entry, EntryKind, Shortage, State
+from tollhouse.ledger.model import Entry, EntryKind, Shortage, State, Taken
 from tollhouse.ledger.rules import standing_shortage, sums, take
 from tollhouse.ledger.turning import advance
 from tollhouse.ledger.views import MeterView, meter_view, rate_view, reason_of
@@ -38,13 +38,15 @@ class Decision(msgspec.Struct, frozen=True):
 
 def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     """May this customer do this now? Then debit it. Raises Unavailable when clocks disagree (rule 6)."""
-    at = time_of(state, now)
+    at = now if now >= state.decided_at else time_of(state, now)
     turned: list[Entry] = []
     if state.next_due is not None and state.next_due <= at:
         state, turned = advance(state, catalog, at)
-    plan = plan_of(catalog, state)
+    plan = catalog.versions.get((state.plan, state.plan_version)) or plan_of(catalog, state)
     meters = catalog.meters
-    result = standing_shortage(state) or take(state, plan, meters, ask.cost, at)
+    result: Taken | Shortage | None = None if state.standing == "good" else standing_shortage(state)
+    if result is None:
+        result = take(state, plan, meters, ask.cost, at)
     if isinstance(result, Shortage):
         return _refused(state, catalog, plan, ask, at, result, turned)
     after = result.state

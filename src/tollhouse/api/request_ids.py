@@ -3,10 +3,10 @@
 import itertools
 import secrets
 
-_process = secrets.token_hex(5)
+_process = secrets.token_hex(5).encode()
 _numbers = itertools.count()
 
 
 def new_request_id() -> bytes:
     """Ten random digits of this process and a running number, in hexadecimal."""
-    return b"%s%06x" % (_process.encode(), next(_numbers))
+    return b"%s%06x" % (_process, next(_numbers))

@@ -49,10 +49,11 @@ def take(
     shortages: list[Shortage] = []
     moves: list[Move] = []
     lots, quotas, windows, held, counts = state.lots, state.quotas, state.windows, state.held, state.counts
+    limits = plan.limits
     due_moved = False  # something that had a date was used up, or began to have one
     for name, amount in cost.items():
         meter = meters[name]
-        if not plan.allows(meter):
+        if name not in limits and not plan.allows(meter):
             return Shortage("plan_lacks_action", name)
         kind = meter.kind
         left: tuple[Lot, ...] | Quota | Window | int | Shortage
@@ -75,12 +76,12 @@ def take(
                 windows = {**windows, name: left}
                 continue
         elif kind == "lease":
-            left = _take_owned(held.get(name, 0), plan, name, amount, "concurrency_exhausted", moves)
+            left = _take_owned(held.get(name, 0), plan, meter, amount, moves)
             if left.__class__ is int:
                 held = {**held, name: left}
                 continue
         else:
-            left = _take_owned(counts.get(name, 0), plan, name, amount, "count_exhausted", moves)
+            left = _take_owned(counts.get(name, 0), plan, meter, amount, moves)
             if left.__class__ is int:
                 counts = {**counts, name: left}
                 continue
@@ -179,11 +180,15 @@ def _take_rate(
     return Window(window.bucket, (window.counts[0] + amount, *window.counts[1:]))
 
 
-def _take_owned(owned: int, plan: PlanVersion, name: str, amount: int, code: str, moves: list[Move]) -> int | Shortage:
+def _take_owned(owned: int, plan: PlanVersion, meter: Meter, amount: int, moves: list[Move]) -> int | Shortage:
     """Slots that are held, or things that are owned: a ceiling on what there is."""
+    name = meter.name
     limit = _ceiling(plan, name)
     if owned + amount > limit:
-        return Shortage(code, name, amount, max(0, limit - owned))
+        available = max(0, limit - owned)
+        if meter.kind == "lease":
+            return Shortage("concurrency_exhausted", name, amount, available)
+        return Shortage("count_exhausted", name, amount, available)
     moves.append((name, "", -amount))
     return owned + amount
 

@@ -15,6 +15,8 @@ from tollhouse.store.sql import Sql
 
 BUSY_TIMEOUT_SECONDS = 10.0
 READERS = 2
+LOG_PAGES = 8_000
+"""32 MB of log before it is copied into the file: pages that were written again and again meanwhile are copied once."""
 CACHE_KIB = 16_384  # of pages, for each connection: the two hot indexes stay in memory
 
 T = TypeVar("T")
@@ -27,6 +29,7 @@ def connect(path: str) -> sqlite3.Connection:
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute(f"pragma cache_size = -{CACHE_KIB}")
+    connection.execute(f"pragma wal_autocheckpoint = {LOG_PAGES}")
     connection.execute("pragma foreign_keys = on")
     return connection
 
