@@ -9,7 +9,7 @@ from tollhouse.catalog import Configuration
 from tollhouse.cli.config import configuration
 from tollhouse.store import Tx, open_store, test_clock
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import require_known, status
+from tollhouse.store.revision import require_known, status
 
 T = TypeVar("T")
 
