@@ -16,6 +16,8 @@ from tests.sandbox.outside import SUCCESS_URL, Browser, Controls, Receiver, ada,
 from tollhouse_sandbox.server import Running
 
 EXPANDED = {
+    "coupons": ["applies_to"],
+    "promotion_codes": ["promotion.coupon", "customer"],
     "charges": ["refunds", "payment_intent"],
     "disputes": ["charge", "payment_intent"],
     "refunds": ["charge.customer", "payment_intent"],
@@ -31,8 +33,17 @@ EXPANDED = {
     "subscriptions": ["latest_invoice.payments", "default_payment_method", "items.data.price.product", "customer"],
 }
 KINDS = (
-    *("charges", "checkout/sessions", "customers", "disputes", "events", "invoice_payments", "invoices"),
-    *("payment_intents", "prices", "products", "refunds", "setup_intents", "subscriptions", "webhook_endpoints"),
+    *("charges", "checkout/sessions", "coupons", "customers", "disputes", "events", "invoice_payments", "invoices"),
+    *(
+        "payment_intents",
+        "prices",
+        "products",
+        "promotion_codes",
+        "refunds",
+        "setup_intents",
+        "subscriptions",
+        "webhook_endpoints",
+    ),
 )
 
 
@@ -41,6 +52,8 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     """Most of what can happen: bought, declined, failed, authenticated, canceled, expired, paid once, set up."""
     client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
     customer, price = ada(client), starter_price(client)
+    coupon = client.v1.coupons.create({"percent_off": 25, "duration": "repeating", "duration_in_months": 2})
+    client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "customer": customer.id})
     bought = subscribing(client, customer.id, price.id)
     for number in ("4000000000000002", "4242424242424242"):
         browser.pay(bought, number)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tollhouse_sandbox.billing import checkout, disputes, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import checkout, coupons, disputes, invoices, payment_methods, subscriptions
 from tollhouse_sandbox.world import World
 
 
@@ -75,6 +75,18 @@ def _dispute(world: World, key: str, moment: int) -> None:
         disputes.open_(world, charge, reason=reason)
 
 
+def _coupon(world: World, key: str, moment: int) -> None:
+    coupon = world.store.get("coupon", key)
+    if coupon:
+        coupons.settle(world, coupon)
+
+
+def _promotion_code(world: World, key: str, moment: int) -> None:
+    code = world.store.get("promotion_code", key)
+    if code:
+        coupons.settle_code(world, code)
+
+
 _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "period": _period,
     "cancel_at": _cancel_at,
@@ -84,6 +96,8 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "incomplete": _incomplete,
     "session": _session,
     "dispute": _dispute,
+    "coupon": _coupon,
+    "promotion_code": _promotion_code,
 }
 
 
@@ -102,6 +116,10 @@ def advance(world: World, moment: int) -> int:
 
 def rebuild(world: World) -> None:
     """Writes the agenda anew from the objects, after a restart."""
+    for coupon in world.store.oldest("coupon"):
+        coupons.plan_end(world, coupon)
+    for code in world.store.oldest("promotion_code"):
+        coupons.plan_end_of_code(world, code)
     for subscription in world.store.oldest("subscription"):
         if subscription["status"] not in subscriptions.LIVING:
             continue

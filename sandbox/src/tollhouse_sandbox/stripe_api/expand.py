@@ -12,6 +12,7 @@ _MAX_DEPTH = 4
 _KIND_OF_FIELD = {
     "charge": "charge",
     "configuration": "billing_portal.configuration",
+    "coupon": "coupon",
     "customer": "customer",
     "default_payment_method": "payment_method",
     "default_price": "price",
@@ -23,6 +24,7 @@ _KIND_OF_FIELD = {
     "pending_setup_intent": "setup_intent",
     "price": "price",
     "product": "product",
+    "promotion_code": "promotion_code",
     "setup_intent": "setup_intent",
     "subscription": "subscription",
 }
@@ -59,10 +61,16 @@ def _refunds_of(store: Store, charge: Doc) -> Doc:
     return listed([dict(refund) for refund in refunds], f"/v1/charges/{charge['id']}/refunds")
 
 
+def _applies_to_of(store: Store, coupon: Doc) -> Doc | None:
+    products = (store.get("private", f"coupon:{coupon['id']}") or {}).get("products")
+    return {"products": products} if products else None
+
+
 _INCLUDABLE: dict[tuple[str, str], Callable[[Store, Doc], Doc | None]] = {
     ("invoice", "payments"): _payments_of,
     ("invoice", "confirmation_secret"): _confirmation_secret_of,
     ("charge", "refunds"): _refunds_of,
+    ("coupon", "applies_to"): _applies_to_of,
     ("customer", "subscriptions"): _subscriptions_of,
     ("checkout.session", "line_items"): _line_items_of,
 }
