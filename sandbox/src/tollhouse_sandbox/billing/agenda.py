@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tollhouse_sandbox.billing import checkout, coupons, disputes, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import checkout, coupons, discounts, disputes, invoices, payment_methods, subscriptions
 from tollhouse_sandbox.world import World
 
 
@@ -87,6 +87,12 @@ def _promotion_code(world: World, key: str, moment: int) -> None:
         coupons.settle_code(world, code)
 
 
+def _discount(world: World, key: str, moment: int) -> None:
+    discount = world.store.get("discount", key)
+    if discount:
+        discounts.expire(world, discount)
+
+
 _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "period": _period,
     "cancel_at": _cancel_at,
@@ -98,6 +104,7 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "dispute": _dispute,
     "coupon": _coupon,
     "promotion_code": _promotion_code,
+    "discount": _discount,
 }
 
 
@@ -120,6 +127,8 @@ def rebuild(world: World) -> None:
         coupons.plan_end(world, coupon)
     for code in world.store.oldest("promotion_code"):
         coupons.plan_end_of_code(world, code)
+    for discount in world.store.oldest("discount"):
+        discounts.plan_end(world, discount)
     for subscription in world.store.oldest("subscription"):
         if subscription["status"] not in subscriptions.LIVING:
             continue

@@ -16,6 +16,8 @@ _KIND_OF_FIELD = {
     "customer": "customer",
     "default_payment_method": "payment_method",
     "default_price": "price",
+    "discount": "discount",
+    "discounts": "discount",
     "invoice": "invoice",
     "latest_charge": "charge",
     "latest_invoice": "invoice",
@@ -98,19 +100,26 @@ def _expand(store: Store, here: Doc, steps: list[str], path: str, owner: str) ->
         found = store.get(kind, value)
         value = here[step] = dict(found) if found else value
     elif isinstance(value, list):
-        value = here[step] = [dict(item) if isinstance(item, dict) else item for item in value]
+        value = here[step] = [_item(store, kind, item) for item in value]
     elif isinstance(value, dict):
         value = here[step] = dict(value)
     elif value is not None or (step not in here and not kind):
         raise _cannot(path)
     if not rest:
-        if include is None and (isinstance(value, list) or (isinstance(value, dict) and "object" not in value)):
+        plain_list = isinstance(value, list) and kind is None
+        if include is None and (plain_list or (isinstance(value, dict) and "object" not in value)):
             raise _cannot(path)
         return
     for below in value if isinstance(value, list) else [value]:
         if isinstance(below, dict):
             kind_below = below.get("object")
             _expand(store, below, rest, path, kind_below if isinstance(kind_below, str) else owner)
+
+
+def _item(store: Store, kind: str | None, item: object) -> object:
+    """One item of a list; an id becomes its object where the list is one of ids."""
+    found = store.get(kind, item) if kind and isinstance(item, str) else item
+    return dict(found) if isinstance(found, dict) else item
 
 
 def _cannot(path: str) -> Exception:

@@ -67,6 +67,7 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/subscriptions/:id"): subscriptions.retrieve,
     ("POST", "/v1/subscriptions/:id"): subscriptions.update,
     ("DELETE", "/v1/subscriptions/:id"): subscriptions.cancel,
+    ("DELETE", "/v1/subscriptions/:id/discount"): subscriptions.delete_discount,
     ("GET", "/v1/subscription_items"): subscription_items.list_,
     ("GET", "/v1/subscription_items/:id"): subscription_items.retrieve,
     ("GET", "/v1/invoices"): invoices.list_,
