@@ -21,16 +21,32 @@ EXPANDED = {
     "charges": ["refunds", "payment_intent"],
     "disputes": ["charge", "payment_intent"],
     "refunds": ["charge.customer", "payment_intent"],
-    "checkout/sessions": ["customer", "subscription", "invoice", "line_items", "line_items.data.price.product"],
+    "checkout/sessions": [
+        "customer",
+        "subscription",
+        "invoice",
+        "line_items",
+        "line_items.data.price.product",
+        "discounts.promotion_code",
+    ],
     "customers": ["subscriptions", "invoice_settings.default_payment_method"],
     "invoices": [
         "payments.data.payment.payment_intent",
         "confirmation_secret",
         "parent.subscription_details.subscription",
+        "discounts",
+        "lines.data.discount_amounts.discount",
+        "total_discount_amounts.discount.source.coupon",
     ],
     "payment_intents": ["latest_charge", "customer", "payment_method"],
     "prices": ["product"],
-    "subscriptions": ["latest_invoice.payments", "default_payment_method", "items.data.price.product", "customer"],
+    "subscriptions": [
+        "latest_invoice.payments",
+        "default_payment_method",
+        "items.data.price.product",
+        "customer",
+        "discounts",
+    ],
 }
 KINDS = (
     *("charges", "checkout/sessions", "coupons", "customers", "disputes", "events", "invoice_payments", "invoices"),
@@ -52,8 +68,17 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     """Most of what can happen: bought, declined, failed, authenticated, canceled, expired, paid once, set up."""
     client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
     customer, price = ada(client), starter_price(client)
-    coupon = client.v1.coupons.create({"percent_off": 25, "duration": "repeating", "duration_in_months": 2})
-    client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "customer": customer.id})
+    coupon = client.v1.coupons.create({"percent_off": 25, "duration": "repeating", "duration_in_months": 1})
+    code = client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
+    cheaper = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": price.id, "quantity": 1}],
+            "success_url": SUCCESS_URL,
+            "discounts": [{"promotion_code": code.id}],
+        }
+    )
+    browser.pay(cheaper, "4242424242424242")
     bought = subscribing(client, customer.id, price.id)
     for number in ("4000000000000002", "4242424242424242"):
         browser.pay(bought, number)
@@ -101,11 +126,8 @@ def test_every_event_carries_its_subject_in_the_annotated_shape(sandbox: Running
         if event["data"]["object"]["object"] != "plan":
             assert problems(event["data"]["object"]) == [], event["type"]
     assert seen >= {
-        "checkout.session.completed",
-        "invoice.paid",
-        "invoice.payment_failed",
-        "charge.failed",
-        "refund.created",
+        *("checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.failed", "refund.created"),
+        *("coupon.updated", "promotion_code.updated", "customer.discount.created", "customer.discount.deleted"),
     }
 
 
