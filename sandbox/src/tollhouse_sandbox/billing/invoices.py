@@ -1,6 +1,6 @@
 """Invoices from draft to paid, and what becomes of them when a card is declined."""
 
-from tollhouse_sandbox.billing import payments
+from tollhouse_sandbox.billing import discounts, payments
 from tollhouse_sandbox.cards import Decline
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id, random_text
@@ -13,8 +13,14 @@ _NO_CARD = Decline("invoice_no_payment_method_types", "This customer has no defa
 def create(
     world: World, customer: Doc, lines: list[Doc], *, reason: str, period: tuple[int, int], subscription: Doc
 ) -> Doc:
-    """A draft for the lines, which become its own; `period` is the one that has been, as on Stripe's invoices."""
-    total = sum(line["amount"] for line in lines)
+    """A draft for the lines, which become its own, less the subscription's discounts.
+
+    `period` is the one that has been, as on Stripe's invoices.
+    """
+    subtotal = sum(line["amount"] for line in lines)
+    taken_off = discounts.apply(world, subscription, lines)
+    total = subtotal - sum(each["amount"] for each in taken_off)
+    _remember_debits(world, lines)
     key = new_id("in")
     now = world.clock.now()
     for line in lines:
@@ -39,6 +45,7 @@ def create(
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
+        "discounts": [each["discount"] for each in taken_off],
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
         "next_payment_attempt": now + world.config.finalize_after_seconds,
@@ -49,14 +56,32 @@ def create(
         },
         "period_end": period[1],
         "period_start": period[0],
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "total": total,
+        "total_discount_amounts": taken_off,
         "total_excluding_tax": total,
+        "total_pretax_credit_amounts": discounts.credits_of(taken_off),
     }
     world.store.put("invoice", invoice)
     world.emit("invoice.created", invoice)
     return invoice
+
+
+def remember_debit(world: World, line: Doc, amount: int, keys: list[str]) -> None:
+    """What an item has cost for the line's time with these discounts: what is left of it can be credited later."""
+    item = line["parent"]["subscription_item_details"]["subscription_item"]
+    period = line["period"]
+    debit = {"amount": amount, "start": period["start"], "end": period["end"], "discounts": keys}
+    world.keep_private(item, debit=debit)
+
+
+def _remember_debits(world: World, lines: list[Doc]) -> None:
+    for line in lines:
+        if not line["parent"]["subscription_item_details"]["proration"]:
+            amounts = line["discount_amounts"]
+            net = line["amount"] - sum(each["amount"] for each in amounts)
+            remember_debit(world, line, net, [each["discount"] for each in amounts])
 
 
 def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
