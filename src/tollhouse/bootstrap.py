@@ -32,6 +32,7 @@ from tollhouse.store.bells import Bells
 from tollhouse.store.opening import AnyStore, open_store
 from tollhouse.worker.jobs import Job
 
+LANES = 2
 CLOCK_SECONDS = 10.0
 REFUSALS_SECONDS = 5.0
 VERSIONS_SECONDS = 5.0
@@ -79,8 +80,10 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
 
 
 def lanes_for(settings: Settings, store: AnyStore) -> int:
-    """SQLite has one writer: one lane gives the largest batches."""
-    return 1 if store.dialect == "sqlite" else settings.admission.lanes
+    """SQLite has one writer, and processes on the same customers spoil each other's copies less with larger batches."""
+    if store.dialect == "sqlite":
+        return 1
+    return settings.admission.lanes or (LANES if settings.server.workers == 1 else 1)
 
 
 def open_stripe(settings: Settings) -> StripeGateway | None:

@@ -29,6 +29,7 @@ from tollhouse.worker import jobs_of
 from tollhouse.worker.jobs import run_jobs
 
 CONFIG_VARIABLE = "TOLLHOUSE_CONFIG"
+WORKERS_VARIABLE = "TOLLHOUSE_WORKERS"  # so that a worker process knows how many there are
 GARBAGE_THRESHOLD = 50_000
 PROXIES = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 """Whose X-Forwarded-For is believed with AUTH_TRUST_HOST: a proxy on this machine or in a private network, nobody else."""
@@ -133,6 +134,7 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
     check_schema(configuration.settings)
     check_port(host, port)
     os.environ[CONFIG_VARIABLE] = str(path)
+    os.environ[WORKERS_VARIABLE] = str(workers)
     # The server drains and then sends itself the same signal again: having drained is a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application: Any = "tollhouse.serving:create_server" if workers > 1 else Server(configuration)

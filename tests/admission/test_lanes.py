@@ -268,3 +268,14 @@ async def test_a_refusal_costs_no_commit(world: World) -> None:
         for _ in range(5):
             assert not (await submit(world, ada)).allowed
     assert saves == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "on_postgres"), [({}, 2), ({"TOLLHOUSE_WORKERS": "3"}, 1), ({"TOLLHOUSE_LANES": "5"}, 5)]
+)
+async def test_there_are_as_many_lanes_as_pay(migrated_url: str, environ: dict[str, str], on_postgres: int) -> None:
+    sqlite = migrated_url.startswith("sqlite:")
+    if sqlite and "TOLLHOUSE_WORKERS" in environ:
+        return  # refused by the settings
+    async with opened(migrated_url, TOML, **environ) as world:
+        assert len(world.house.admission._lanes) == (1 if sqlite else on_postgres)

@@ -345,4 +345,5 @@ def test_one_secret_for_two_purposes_is_refused(file: Path) -> None:
 def test_every_setting_has_a_place_in_the_struct(file: Path) -> None:
     settings: Settings = load_settings(file, PRODUCTION)
     assert settings.server.port == 8787
-    assert settings.admission.lanes == 2
+    assert settings.admission.lanes is None
+    assert settings.admission.cached_customers == 20_000

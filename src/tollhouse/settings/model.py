@@ -56,7 +56,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
 class AdmissionSettings(msgspec.Struct, frozen=True):
     """How decisions are batched and cached."""
 
-    lanes: int
+    lanes: int | None
     cached_customers: int
 
 

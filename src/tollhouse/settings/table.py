@@ -334,10 +334,9 @@ SETTINGS: tuple[Setting, ...] = (
         "integer",
         "a whole number from 1 to 64",
         component="admission",
-        default=2,
         least=1,
         most=64,
-        meaning="How many batches a process has under way: while one is saved the next is decided. More of them are smaller.",
+        meaning="How many batches a process has under way: while one is saved the next is decided. Without it 2, or 1 where several processes serve.",
     ),
     Setting(
         "admission.cached_customers",
