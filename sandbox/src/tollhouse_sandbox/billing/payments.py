@@ -19,6 +19,7 @@ def create_intent(
     metadata: Doc | None = None,
     setup_future_usage: str | None = None,
     receipt_email: str | None = None,
+    shipping: Doc | None = None,
     automatic: bool = False,
 ) -> Doc:
     """A payment intent (amount in minor units) that waits for a payment method."""
@@ -38,10 +39,19 @@ def create_intent(
         "metadata": metadata or {},
         "receipt_email": receipt_email,
         "setup_future_usage": setup_future_usage,
+        "shipping": whole_shipping(shipping),
     }
     world.store.put("payment_intent", intent)
     world.emit("payment_intent.created", intent)
     return intent
+
+
+def whole_shipping(given: Doc | None) -> Doc | None:
+    """The address of delivery with all its fields."""
+    if given is None:
+        return None
+    address = {**payment_methods.NO_ADDRESS, **(given["address"] or {})}
+    return {"carrier": None, "phone": None, "tracking_number": None, **given, "address": address}
 
 
 def confirm(
@@ -183,6 +193,7 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
             "type": "card",
         },
         "receipt_email": intent["receipt_email"],
+        "shipping": snapshot(intent["shipping"]) if intent["shipping"] else None,
         "status": "succeeded" if paid else "failed",
     }
     return world.store.put("charge", charge)
