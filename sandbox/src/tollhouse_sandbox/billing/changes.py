@@ -2,7 +2,8 @@
 
 import msgspec
 
-from tollhouse_sandbox.billing import invoices, subscriptions
+from tollhouse_sandbox.billing import drafts, subscriptions
+from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
@@ -48,7 +49,7 @@ def end_trial(world: World, subscription: Doc) -> None:
     """Ends the trial now and bills the first paid period."""
     subscription["trial_end"] = world.clock.now()
     invoice = subscriptions.renew(world, subscription, start=world.clock.now())
-    subscriptions.collect_renewal(world, invoice)
+    subscriptions.advance_invoice(world, invoice)
 
 
 def _apply(world: World, subscription: Doc, change: ItemChange) -> None:
@@ -85,8 +86,7 @@ def _prorated(world: World, subscription: Doc, items: list[Doc], at: int, sign: 
         word = "Unused time on" if sign < 0 else "Remaining time on"
         quantity = "" if item["quantity"] == 1 else f"{item['quantity']} × "
         lines.append(
-            invoices.line(
-                world,
+            billing_lines.of_subscription_item(
                 subscription,
                 item,
                 amount=sign * amount,
@@ -141,9 +141,9 @@ def _invoice_now(world: World, subscription: Doc, before: Doc, lines: list[Doc])
     if customer is None:
         return
     now = world.clock.now()
-    invoice = invoices.create(
+    invoice = drafts.for_subscription(
         world, customer, lines, reason="subscription_update", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
     world.emit_change("customer.subscription.updated", subscription, before)
-    subscriptions.collect_renewal(world, invoice)
+    subscriptions.advance_invoice(world, invoice)

@@ -61,15 +61,19 @@ def confirm(
     *,
     off_session: bool,
     authenticated: bool = False,
+    asks_owner: bool = False,
     return_url: str | None = None,
 ) -> Decline | None:
-    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`."""
+    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`.
+
+    `asks_owner` lets it wait for the card's owner even off session.
+    """
     behaviour = payment_methods.behaviour_of(world, method)
     set_up = bool(world.private(method["id"]).get("set_up"))
     wants_owner = behaviour.authentication == "always" or (behaviour.authentication == "until_set_up" and not set_up)
     intent["payment_method"] = method["id"]
     intent["next_action"] = None
-    if wants_owner and not authenticated and not off_session:
+    if wants_owner and not authenticated and (asks_owner or not off_session):
         _ask_for_authentication(world, intent, return_url)
         return None
     if wants_owner and not authenticated:
