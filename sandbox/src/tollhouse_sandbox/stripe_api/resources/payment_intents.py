@@ -158,6 +158,8 @@ def _method(call: Call, given: Doc) -> Doc | None:
 
 
 def _confirm(call: Call, intent: Doc, method: Doc, given: Doc) -> None:
+    if "shipping" in given:
+        intent["shipping"] = payments.whole_shipping(given["shipping"])
     off_session, back = given.get("off_session", False), given.get("return_url")
     decline = payments.confirm(call.world, intent, method, off_session=off_session, return_url=back)
     if decline:
