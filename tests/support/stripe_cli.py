@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,10 +64,18 @@ def installed_stripe_cli(home: Path) -> StripeCli:
     folder = ROOT / ".venv" / "stripe-cli" / VERSION
     program = folder / "node_modules" / ".bin" / "stripe"
     if not program.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        _install(folder)
+    return StripeCli(program, home)
+
+
+def _install(folder: Path) -> None:
+    """Installs the CLI there, whole or not at all, whoever else does the same at this moment."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
         # The program comes inside a package of its own for each platform; the install script only looks for that.
         quiet = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        command = ["npm", "install", "--prefix", str(folder), *quiet, f"@stripe/cli@{VERSION}"]
+        command = ["npm", "install", "--prefix", f"{fresh}/{VERSION}", *quiet, f"@stripe/cli@{VERSION}"]
         install = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
         assert install.returncode == 0, install.stdout + install.stderr
-    return StripeCli(program, home)
+        with contextlib.suppress(OSError):  # another process was first
+            Path(fresh, VERSION).rename(folder)
