@@ -7,6 +7,7 @@ PRESET ?= aurion
 PORT ?= 8787
 PYTHON ?=
 PYTEST ?=
+JOBS ?= auto
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,14 +22,14 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=$(PRESET) PORT=$(PORT) for demo; PYTEST='-k name' for test, torture; PYTHON=/path/to/python3 for all"
+	@echo "  PRESET=$(PRESET) PORT=$(PORT) for demo; PYTEST='-k name' for test, torture; JOBS=2 for test; PYTHON=/path/to/python3 for all"
 
 demo: venv ## the product and its sandbox on 127.0.0.1:$PORT, with demo users (PRESET: aigate, aurion, upiik, luneo)
 	@exec $(BIN)/tollhouse demo --preset $(PRESET) --port $(PORT)
 
 test: dev-venv ## every test: both databases, the browser, crashes
 	@scripts/require postgres chromium
-	$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST)
+	$(BIN)/pytest -n $(JOBS) --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered $(PYTEST)
 
 check: dev-venv ## style, types, the floors between the rooms, what holds for files and docs
 	$(BIN)/ruff check .

@@ -127,7 +127,7 @@ class Bench:
 
     def _over_http(self) -> None:
         add = self.figures.add
-        with self.bed("postgres") as bed, load.server(bed, "no-store") as running:
+        with self.bed("postgres") as bed, load.server(bed, without_store=True) as running:
             load.wrk(running, bed, seconds=1)
             add("no store", load.wrk(running, bed, seconds=self.seconds).per_second)
         with self.bed("postgres") as bed, load.server(bed) as running:

@@ -71,24 +71,14 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def server(bed: Bed, *more: str, workers: int = 1) -> Iterator[Running]:
-    """Start a server process, wait for /health, stop it by SIGTERM."""
+def server(bed: Bed, *, workers: int = 1, without_store: bool = False) -> Iterator[Running]:
+    """Start `tollhouse serve` (without a store: the same whose saves return at once), wait for /health, stop it by SIGTERM."""
     port = free_port()
     config = bed.folder / "tollhouse.toml"
-    command = [sys.executable, "-m", "bench.server", str(port), str(config), *more]
-    if workers > 1:
-        command = [
-            sys.executable,
-            "-m",
-            "tollhouse",
-            "serve",
-            "--config",
-            str(config),
-            "--port",
-            str(port),
-            "--workers",
-            str(workers),
-        ]
+    command = [sys.executable, "-m", "tollhouse", "serve", "--config", str(config), "--port", str(port)]
+    command += ["--workers", str(workers)]
+    if without_store:
+        command = [sys.executable, "-m", "bench.server", str(port), str(config)]
     began = time.monotonic()
     log = (bed.folder / "server.log").open("ab")
     process = subprocess.Popen(command, env={**os.environ, **environment(bed.url)}, stderr=log, stdout=log)

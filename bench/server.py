@@ -1,4 +1,4 @@
-"""The server under measurement: `python -m bench.server PORT CONFIG [no-store]`. Without a store only the save is other."""
+"""The server of the rows 'no store': `python -m bench.server PORT CONFIG`. Only the save is other than that of `serve`."""
 
 import os
 import sys
@@ -46,8 +46,7 @@ def without_store(store: AnyStore) -> Port:
 
 def main() -> None:
     port, path = int(sys.argv[1]), Path(sys.argv[2])
-    if "no-store" in sys.argv:
-        vars(desk)["open_port"] = without_store
+    vars(desk)["open_port"] = without_store
     configuration = load_configuration(path, os.environ)
     configure_logging(configuration.settings)
     uvicorn.run(

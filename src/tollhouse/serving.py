@@ -24,7 +24,7 @@ from tollhouse.house import House
 from tollhouse.http_protocol import STATE, Heads, OneWriteProtocol
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
 from tollhouse.settings import Settings
-from tollhouse.store import schema
+from tollhouse.store import revision
 from tollhouse.worker import jobs_of
 from tollhouse.worker.jobs import run_jobs
 
@@ -111,7 +111,7 @@ def create_server() -> Server:
 
 def check_schema(settings: Settings) -> None:
     """Raises ConfigurationError for a database whose schema this version does not know."""
-    schema.require_known(schema.status(settings.database_url.reveal()))
+    revision.require_known(revision.status(settings.database_url.reveal()))
 
 
 def check_port(host: str, port: int) -> None:

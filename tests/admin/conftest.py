@@ -20,7 +20,7 @@ def upgraded_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 async def aurion(upgraded_url: str, tmp_path: Path) -> AsyncIterator[Street]:
     """The product that sells credits and launches tools."""
-    async with opened(upgraded_url, "aurion", tmp_path) as street:
+    async with opened(upgraded_url, "aurion", tmp_path, STRIPE_SECRET_KEY="sk_test_pages") as street:
         yield street
 
 

@@ -9,7 +9,15 @@ import pytest
 from tests.web.street import Person, Street
 from tollhouse.store import inbox
 
-PAGES = ("/admin", "/admin/customers/user_1", "/admin/webhooks", "/admin/webhooks/evt_1", "/admin/refusals")
+PAGES = (
+    "/admin",
+    "/admin/customers/user_1",
+    "/admin/webhooks",
+    "/admin/webhooks/evt_1",
+    "/admin/refusals",
+    "/admin/reconciliation",
+    "/admin/reconciliation/rec_1",
+)
 
 
 async def park(aurion: Street, event: str, error: str) -> None:
@@ -89,3 +97,19 @@ async def test_refusals_are_counted_by_reason(aurion: Street, ada: Person, grace
     page = (await grace.open("/admin/refusals")).text
     assert "credits_exhausted" in page
     assert "launch_tool_video-studio" in page
+
+
+async def test_staff_ask_for_a_comparison_with_stripe_and_read_it(aurion: Street, ada: Person, grace: Person) -> None:
+    assert "Nothing was compared yet" in (await grace.open("/admin/reconciliation")).text
+    asked = await grace.submit("/admin/reconciliation", "/admin/reconciliation", why="a doubt", mode="show")
+    assert asked.status_code == 303
+    page = (await grace.open(asked.headers["location"])).text
+    assert "a doubt" in page
+    assert "grace@example.com" in page
+    assert "Differences were shown only" in page
+    again = await grace.submit("/admin/reconciliation", "/admin/reconciliation", mode="show")
+    assert again.headers["location"] == asked.headers["location"]  # the one that is not finished
+    customer = await aurion.customer("ada@example.com")
+    nobody = await grace.submit("/admin/reconciliation", "/admin/reconciliation", customer=customer, mode="show")
+    assert nobody.status_code == 404
+    assert (await ada.client.post("/admin/reconciliation")).status_code == 403

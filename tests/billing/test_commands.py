@@ -117,3 +117,25 @@ def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_u
     ran = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9")
     assert ran.status == 1
     assert "http://127.0.0.1:9/webhooks/stripe does not answer" in ran.err
+
+
+def test_a_purchase_that_nobody_told_us_of_is_found_shown_and_repaired(
+    command: CommandLine, database_url: str, sandbox: Running
+) -> None:
+    schema.upgrade(database_url)
+    quiet = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9", "--json")
+    assert quiet.status == 1  # paid at Stripe; the event reached nobody
+
+    shown = json.loads(command("stripe", "reconcile", "--dry-run", "--json").out)
+    assert shown["run"]["different"] == 1
+    plan = next(line for line in shown["differences"] if line["field"] == "plan")
+    assert (plan["ours"], plan["stripes"], plan["repaired"]) == ("free (version 1)", "starter (version 1)", False)
+
+    repaired = command("stripe", "reconcile", "--customer", plan["customer"], "--why", "an event was lost")
+    assert repaired.status == 0
+    assert f"{plan['customer']}\tplan\tfree (version 1)\tstarter (version 1)" in repaired.out
+    assert "1 compared, 1 differed and were repaired, 0 could not be compared" in repaired.out
+
+    assert json.loads(command("stripe", "reconcile", "--json").out)["differences"] == []
+    unknown = command("stripe", "reconcile", "--customer", "nobody")
+    assert (unknown.status, "fix:" in unknown.err) == (1, True)

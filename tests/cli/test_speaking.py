@@ -1,6 +1,7 @@
 """The exit status means something, and an error is never a traceback."""
 
-from collections.abc import Iterator
+import sys
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -9,22 +10,24 @@ import typer
 import tollhouse as package
 from tests.catalog.files import RIGHT, write
 from tests.cli.running import CommandLine
-from tollhouse.cli import app
+from tollhouse import cli
 from tollhouse.cli.output import emit_table
 from tollhouse.kernel.errors import ConfigurationError
 
 
 @pytest.fixture
-def failing() -> Iterator[list[BaseException]]:
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """A command `fail` that raises what the test puts here."""
     raised: list[BaseException] = []
 
     def fail(as_json: bool = typer.Option(False, "--json")) -> None:
         raise raised[0]
 
-    app.command("fail")(fail)
-    yield raised
-    app.registered_commands.pop()
+    module = ModuleType("tollhouse.cli.fail")
+    vars(module)["register"] = lambda app: app.command("fail")(fail)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(cli, "COMMANDS", [*cli.COMMANDS, "fail"])
+    return raised
 
 
 def test_used_wrongly_is_2(tollhouse: CommandLine) -> None:

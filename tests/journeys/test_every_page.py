@@ -19,7 +19,14 @@ CUSTOMER = (
     "/app", "/app/tools", "/app/tools/app-builder", "/app/projects", "/app/billing", "/app/billing?checkout=success",
     "/app/billing?checkout=cancelled", "/app/usage", "/app/settings?done=profile",
 )  # fmt: skip
-STAFF = ("/admin", "/admin?search=zzzz", "/admin/webhooks", "/admin/webhooks?status=done", "/admin/refusals")
+STAFF = (
+    "/admin",
+    "/admin?search=zzzz",
+    "/admin/webhooks",
+    "/admin/webhooks?status=done",
+    "/admin/refusals",
+    "/admin/reconciliation",
+)
 LOOKS = (("light", 1280), ("dark", 375))
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from tests.journeys.town import Town, standing
 from tests.support.databases import new_sqlite
-from tests.support.stripe_cli import EVENTS, StripeCli
+from tests.support.stripe_cli import EVENTS, INSTALL_SECONDS, StripeCli
 from tollhouse.store import Sql, open_store
 
+# It may have to install the CLI.
+pytestmark = pytest.mark.timeout(INSTALL_SECONDS + 120)
 HANDLED_SECONDS = 20.0
 
 

@@ -10,7 +10,7 @@ import stripe
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from tests.sandbox.outside import ada, starter_price, subscribing
+from tests.sandbox.outside import SUCCESS_URL, ada, starter_price, subscribing
 from tests.support.chromium import running_chromium
 from tollhouse_sandbox.server import Running
 
@@ -32,6 +32,20 @@ async def test_every_page_is_accessible_and_fits_the_screen(
     customer = await asyncio.to_thread(ada, client)
     price = await asyncio.to_thread(starter_price, client)
     session = await asyncio.to_thread(subscribing, client, customer.id, price.id)
+    await client.v1.promotion_codes.create_async(
+        {
+            "promotion": {"type": "coupon", "coupon": (await client.v1.coupons.create_async({"percent_off": 50})).id},
+            "code": "SPRING",
+        }
+    )
+    with_code = await client.v1.checkout.sessions.create_async(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": price.id, "quantity": 1}],
+            "success_url": SUCCESS_URL,
+            "allow_promotion_codes": True,
+        }
+    )
     portal = await client.v1.billing_portal.sessions.create_async({"customer": customer.id})
     async with running_chromium() as browser:
         context = await browser.new_context(
@@ -42,6 +56,14 @@ async def test_every_page_is_accessible_and_fits_the_screen(
             await page.goto(str(address))
             assert await _faults(page) == []
             assert await _fits(page)
+        await page.goto(str(with_code.url))
+        for typed in ("AUTUMN", "SPRING"):
+            await page.fill("#promotion-code", typed)
+            await page.click("#apply-code")
+            assert await _faults(page) == []
+            assert await _fits(page)
+        await page.click("#remove-code")
+        assert await page.input_value("#promotion-code") == ""
         for path in ("/", "/events", "/deliveries", "/mail", "/objects/customer", "/checkout/none"):
             await page.goto(sandbox.url + path)
             assert await _faults(page) == [], path

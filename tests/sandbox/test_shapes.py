@@ -17,21 +17,51 @@ from tests.sandbox.outside import SUCCESS_URL, Browser, Controls, Receiver, ada,
 from tollhouse_sandbox.server import Running
 
 EXPANDED = {
-    "checkout/sessions": ["customer", "subscription", "invoice", "line_items", "line_items.data.price.product"],
+    "coupons": ["applies_to"],
+    "promotion_codes": ["promotion.coupon", "customer"],
+    "charges": ["refunds", "payment_intent"],
+    "disputes": ["charge", "payment_intent"],
+    "refunds": ["charge.customer", "payment_intent"],
+    "checkout/sessions": [
+        "customer",
+        "subscription",
+        "invoice",
+        "line_items",
+        "line_items.data.price.product",
+        "discounts.promotion_code",
+    ],
     "customers": ["subscriptions", "invoice_settings.default_payment_method"],
     "invoices": [
         "payments.data.payment.payment_intent",
         "confirmation_secret",
         "parent.subscription_details.subscription",
+        "discounts",
+        "lines.data.discount_amounts.discount",
+        "total_discount_amounts.discount.source.coupon",
     ],
     "payment_intents": ["latest_charge", "customer", "payment_method"],
     "prices": ["product"],
-    "subscriptions": ["latest_invoice.payments", "default_payment_method", "items.data.price.product", "customer"],
+    "subscriptions": [
+        "latest_invoice.payments",
+        "default_payment_method",
+        "items.data.price.product",
+        "customer",
+        "discounts",
+    ],
 }
 KINDS = (
-    *("charges", "checkout/sessions", "customers", "events", "invoice_payments", "invoiceitems", "invoices"),
-    "payment_intents",
-    *("prices", "products", "setup_intents", "subscriptions", "webhook_endpoints"),
+    *("charges", "checkout/sessions", "coupons", "customers", "disputes", "events", "invoice_payments", "invoices"),
+    *(
+        "invoiceitems",
+        "payment_intents",
+        "prices",
+        "products",
+        "promotion_codes",
+        "refunds",
+        "setup_intents",
+        "subscriptions",
+        "webhook_endpoints",
+    ),
 )
 
 
@@ -40,6 +70,17 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     """Most of what can happen: bought, declined, failed, authenticated, canceled, expired, paid once, set up."""
     client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
     customer, price = ada(client), starter_price(client)
+    coupon = client.v1.coupons.create({"percent_off": 25, "duration": "repeating", "duration_in_months": 1})
+    code = client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
+    cheaper = client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "line_items": [{"price": price.id, "quantity": 1}],
+            "success_url": SUCCESS_URL,
+            "discounts": [{"promotion_code": code.id}],
+        }
+    )
+    browser.pay(cheaper, "4242424242424242")
     bought = subscribing(client, customer.id, price.id)
     for number in ("4000000000000002", "4242424242424242"):
         browser.pay(bought, number)
@@ -49,7 +90,10 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     asking = subscribing(client, ada(client).id, price.id)
     browser.pay(asking, "4000002500003155")
     controls.post("clock/advance", seconds=40 * 86_400)
-    for event in ("setup_intent.succeeded", "payment_intent.payment_failed", "customer.subscription.deleted"):
+    for event in (
+        *("setup_intent.succeeded", "payment_intent.payment_failed", "customer.subscription.deleted"),
+        *("charge.refunded", "charge.dispute.created"),
+    ):
         controls.post("trigger", event=event)
     once = client.v1.prices.create({"currency": "eur", "unit_amount": 500, "product_data": {"name": "Pack"}})
     pack = client.v1.checkout.sessions.create(
@@ -94,7 +138,10 @@ def test_every_event_carries_its_subject_in_the_annotated_shape(sandbox: Running
         assert problems(event) == []
         if event["data"]["object"]["object"] != "plan":
             assert problems(event["data"]["object"]) == [], event["type"]
-    assert seen >= {"checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.failed"}
+    assert seen >= {
+        *("checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.failed", "refund.created"),
+        *("coupon.updated", "promotion_code.updated", "customer.discount.created", "customer.discount.deleted"),
+    }
 
 
 def test_the_rest_has_the_annotated_shape(client: stripe.StripeClient) -> None:

@@ -10,9 +10,11 @@ import stripe
 
 from tests.sandbox.annotations import problems
 from tests.sandbox.outside import Controls
-from tests.support.stripe_cli import EVENTS, StripeCli
+from tests.support.stripe_cli import EVENTS, INSTALL_SECONDS, StripeCli
 from tollhouse_sandbox.server import Running
 
+# The first of them installs the CLI.
+pytestmark = pytest.mark.timeout(INSTALL_SECONDS + 60)
 FROM_CLI = "(created by Stripe CLI)"
 # What the event's object must be at least.
 ABOUT: dict[str, dict[str, Any]] = {

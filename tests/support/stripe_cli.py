@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from tests.support.tree import ROOT
 VERSION = "1.52.0"
 # The one reason for which a test may be skipped in continuous integration too (tests/conftest.py).
 NO_NODE = "there is no Node.js with npm on this machine, so the official Stripe CLI was NOT tried"
-INSTALL_SECONDS = 150
+INSTALL_SECONDS = 300
 TRIGGER_SECONDS = 60
 KEY = "sk_test_official_cli"
 EVENTS = (
@@ -63,19 +62,17 @@ def installed_stripe_cli(home: Path) -> StripeCli:
         pytest.skip(NO_NODE)
     folder = ROOT / ".venv" / "stripe-cli" / VERSION
     program = folder / "node_modules" / ".bin" / "stripe"
-    if not program.exists():
-        _install(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:  # test processes run beside each other: one installs, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            _install(folder)
     return StripeCli(program, home)
 
 
 def _install(folder: Path) -> None:
-    """Installs the CLI there, whole or not at all, whoever else does the same at this moment."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-        # The program comes inside a package of its own for each platform; the install script only looks for that.
-        quiet = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        command = ["npm", "install", "--prefix", f"{fresh}/{VERSION}", *quiet, f"@stripe/cli@{VERSION}"]
-        install = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
-        assert install.returncode == 0, install.stdout + install.stderr
-        with contextlib.suppress(OSError):  # another process was first
-            Path(fresh, VERSION).rename(folder)
+    # The program comes inside a package of its own for each platform; the install script only looks for that.
+    quiet = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = ["npm", "install", "--prefer-offline", "--prefix", str(folder), *quiet, f"@stripe/cli@{VERSION}"]
+    install = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    assert install.returncode == 0, install.stdout + install.stderr

@@ -20,6 +20,9 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "payment_method": ("customer",),
     "setup_intent": ("customer",),
     "charge": ("customer", "payment_intent"),
+    "refund": ("charge", "payment_intent"),
+    "dispute": ("charge", "payment_intent"),
+    "promotion_code": ("coupon_id",),
     "event": ("type",),
     "delivery": ("event",),
 }
@@ -29,6 +32,8 @@ def _lookup_value(document: Doc, field: str) -> str | None:
     if field == "subscription_id":
         details = (document.get("parent") or {}).get("subscription_details") or {}
         value = details.get("subscription")
+    elif field == "coupon_id":
+        value = (document.get("promotion") or {}).get("coupon")
     else:
         value = document.get(field)
     return value if isinstance(value, str) else None

@@ -99,3 +99,53 @@ OPEN_ATTEMPTS = Sql(
 LOCK_ATTEMPTS = Sql("select times from payment_attempts where subject = :subject [[for update]]")
 SAVE_ATTEMPTS = Sql("update payment_attempts set times = :times, forget_at = :forget_at where subject = :subject")
 FORGET_ATTEMPTS = Sql("delete from payment_attempts where forget_at <= :now")
+
+# --- Reconciliation -------------------------------------------------------------------------------------------------
+COUNT_LINKS = Sql("select count(*) as number from stripe_customer")
+LINKS_AFTER = Sql("select id, customer, sync_seq from stripe_customer where id > :after order by id limit :most")
+_RUN = "id, by_whom, why, dry_run, stripe_customer, after, started_at, finished_at, looked, different, failed"
+BEGIN_RECONCILIATION = Sql(
+    "insert into reconciliation (id, by_whom, why, dry_run, stripe_customer, after, started_at, looked, different, failed,"
+    " lease_until) values (:id, :by_whom, :why, :dry_run, :stripe_customer, '', :now, 0, 0, 0, 0) on conflict do nothing"
+)
+READ_RECONCILIATION = Sql(f"select {_RUN} from reconciliation where id = :id")
+RECONCILIATIONS = Sql(f"select {_RUN} from reconciliation order by started_at desc, id desc limit :most")
+UNFINISHED_RECONCILIATION = Sql(
+    f"select {_RUN} from reconciliation where finished_at is null and stripe_customer is null and dry_run = :dry_run"
+    " order by started_at limit 1"
+)
+LEFT_RECONCILIATION = Sql(
+    f"select {_RUN} from reconciliation where finished_at is null and lease_until <= :now order by started_at limit 1"
+)
+LAST_RECONCILIATION = Sql(
+    "select coalesce((select max(started_at) from reconciliation where by_whom = :by_whom),"
+    " (select min(linked_at) from stripe_customer)) as at"
+)
+CLAIM_RECONCILIATION = Sql(
+    "update reconciliation set holder = :holder, lease_until = :until"
+    " where id = :id and finished_at is null and (holder = :holder or lease_until <= :now)"
+)
+ADVANCE_RECONCILIATION = Sql(
+    "update reconciliation set after = :after, looked = looked + :looked, lease_until = :until,"
+    " different = (select count(distinct customer) from reconciliation_difference"
+    " where reconciliation = :id and field <> :error),"
+    " failed = (select count(*) from reconciliation_difference where reconciliation = :id and field = :error)"
+    " where id = :id and holder = :holder"
+)
+GIVE_BACK_RECONCILIATION = Sql(
+    "update reconciliation set lease_until = 0 where id = :id and holder = :holder and finished_at is null"
+)
+FINISH_RECONCILIATION = Sql("update reconciliation set finished_at = :now where id = :id and holder = :holder")
+_DIFFERENCE = "cell, customer, reconciliation, field, ours, stripes, at, repaired"
+KEEP_DIFFERENCE = Sql(
+    f"insert into reconciliation_difference ({_DIFFERENCE})"
+    " values (:cell, :customer, :reconciliation, :field, :ours, :stripes, :at, :repaired) on conflict do nothing"
+)
+DIFFERENCES_OF_RUN = Sql(
+    f"select {_DIFFERENCE} from reconciliation_difference where reconciliation = :reconciliation"
+    " order by at, customer, field limit :most"
+)
+DIFFERENCES_OF_CUSTOMER = Sql(
+    f"select {_DIFFERENCE} from reconciliation_difference where cell = :cell and customer = :customer"
+    " order by at desc, field limit :most"
+)

@@ -9,12 +9,13 @@ import structlog
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
-from tollhouse.billing.model import OTHER_SUBJECT, Link, PriceFacts, Snapshot, WebhookEvent
+from tollhouse.billing.looking import look
+from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import MINUTE
-from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
+from tollhouse.kernel.errors import TollhouseError, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Store, Value, cell_of, inbox, outbox
@@ -80,7 +81,7 @@ class Syncer:
         if known is None:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
-        snapshot = await self._look(known.id)
+        snapshot = await look(self.store, self.catalog, self.gateway, known.id)
         _require_visible(snapshot, read)
         await self._apply(known, snapshot, events, read, claim_id)
 
@@ -114,32 +115,6 @@ class Syncer:
             before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
         )  # fmt: skip
         return applied
-
-    async def _look(self, stripe_id: str) -> Snapshot:
-        """Everything about the customer, with the prices of lines that no subscription has any more."""
-        snapshot = await self.gateway.snapshot(stripe_id)
-        async with self.store.reading() as tx:
-            prices = await read_prices(tx, self.catalog)
-        known = snapshot.facts_of_prices()
-        wanted = {
-            line.price
-            for invoice in snapshot.invoices
-            for line in invoice.lines
-            if line.price is not None and line.subscription is not None and line.price not in known
-        }
-        further = {name: prices.facts_of(name) or await self._price(name) for name in sorted(wanted)}
-        return Snapshot(
-            snapshot.customer,
-            snapshot.subscriptions,
-            snapshot.invoices,
-            {k: v for k, v in further.items() if v is not None},
-        )
-
-    async def _price(self, name: str) -> PriceFacts | None:
-        try:
-            return await self.gateway.price(name)
-        except NotFound:
-            return None
 
     async def _adopt(self, stripe_id: str, read: list[WebhookEvent]) -> Link | None:
         """Link a Stripe customer that says it is ours. None when it is not, or deleted; Unanswerable when it may be."""

@@ -116,3 +116,36 @@ payment_attempts = Table(
     Column("forget_at", BigInteger, nullable=False),
 )
 Index("ix_payment_attempts_forget_at", payment_attempts.c.forget_at)
+
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("by_whom", String(254), nullable=False),
+    Column("why", String(500), nullable=False),
+    Column("dry_run", SmallInteger, nullable=False),
+    Column("stripe_customer", String(255)),  # the only one; none: all that are linked
+    Column("after", String(255), nullable=False),  # the last one that is done
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("looked", Integer, nullable=False),
+    Column("different", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("holder", String(40)),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
+reconciliation_difference = Table(
+    "reconciliation_difference",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("reconciliation", String(60), nullable=False),
+    Column("field", String(800), nullable=False),
+    Column("ours", Text),
+    Column("stripes", Text),
+    Column("at", BigInteger, nullable=False),
+    Column("repaired", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("cell", "customer", "reconciliation", "field"),
+)
+Index("ix_reconciliation_difference_reconciliation", reconciliation_difference.c.reconciliation)

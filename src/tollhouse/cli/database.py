@@ -1,15 +1,18 @@
 """How a command works on the database, beside a running `serve` or alone."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from tollhouse.catalog import Configuration
 from tollhouse.cli.config import configuration
 from tollhouse.store import Tx, open_store, test_clock
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import require_known, status
+from tollhouse.store.revision import require_known, status
 
 T = TypeVar("T")
 
@@ -17,8 +20,11 @@ T = TypeVar("T")
 def known_configuration(path: Path) -> Configuration:
     """Settings and catalogue, with a database whose schema is this version's. Raises ConfigurationError.
 
+    From here on the log goes to stderr: stdout is for the command's result.
+
     Call it before the event loop runs: looking at the schema takes a connection of its own.
     """
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     found = configuration(path, "data")
     require_known(status(found.settings.database_url.reveal()))
     return found

@@ -5,7 +5,7 @@ import typer
 from tollhouse.cli.config import configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json
 from tollhouse.migrations import metadata
-from tollhouse.store import schema
+from tollhouse.store import revision, schema
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def _url(config: ConfigOption) -> str:
 def upgrade(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Bring the schema to this version's. Safe to run again, and from two places at once."""
     url = _url(config)
-    before = schema.status(url)
+    before = revision.status(url)
     after = schema.upgrade(url)
     if as_json:
         emit_json({"before": before.current, "after": after.current})
@@ -38,7 +38,7 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
 
 def current(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Which version of the schema the database has, and which one this version of Tollhouse wants."""
-    found = schema.status(_url(config))
+    found = revision.status(_url(config))
     if as_json:
         emit_json(found)
     else:
@@ -48,7 +48,7 @@ def current(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Compare the live schema with the tables in the code. Exit status 1 when they differ."""
     url = _url(config)
-    schema.require_known(schema.status(url))
+    revision.require_known(revision.status(url))
     different = schema.differences(url, metadata)
     if as_json:
         emit_json({"differences": different})

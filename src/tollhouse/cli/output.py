@@ -10,10 +10,6 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.settings import ConfigurationProblems, Problem
@@ -46,6 +42,11 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         for row in rows:
             sys.stdout.write("\t".join(cell.replace("\t", " ").replace("\n", ", ") for cell in row) + "\n")
         return
+    from rich.box import SIMPLE_HEAD  # only here: rich takes longer to import than a short command to run
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     figures = set(right)
     for column in columns:

@@ -21,7 +21,7 @@ from tollhouse.kernel.units import unscale
 from tollhouse.settings import ConfigurationProblems
 from tollhouse.store import open_store
 from tollhouse.store.opening import sqlite_path
-from tollhouse.store.schema import status
+from tollhouse.store.revision import status
 
 
 def register(app: typer.Typer) -> None:

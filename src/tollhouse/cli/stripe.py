@@ -1,8 +1,6 @@
-"""`tollhouse stripe setup|trigger|events|replay`: prices in Stripe, events fired for a try, events that wait for staff."""
+"""`tollhouse stripe setup|trigger|events|replay|reconcile`: prices in Stripe, events fired for a try, what waits for staff."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import msgspec
@@ -11,19 +9,17 @@ import typer
 from tollhouse.billing import actions as billing
 from tollhouse.billing.firing import Report, Target, fire
 from tollhouse.billing.setup import PriceOutcome
-from tollhouse.billing.stripe import StripeGateway
-from tollhouse.billing.stripe import opened as stripe_opened
 from tollhouse.catalog import Catalog, Configuration
-from tollhouse.catalog.actions import publish
+from tollhouse.cli.at_stripe import at_stripe
 from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
+from tollhouse.cli.reconcile import reconcile
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import ConfigurationError, InvalidRequest
 from tollhouse.ledger.views import MeterView
 from tollhouse.store.inbox import Event
-from tollhouse.store.opening import AnyStore
 
 TRIGGER_EMAIL = "trigger@example.com"
 MOST_LISTED = 1_000
@@ -32,12 +28,15 @@ MOST_LISTED = 1_000
 def register(app: typer.Typer) -> None:
     """Adds `stripe` with its commands."""
     group = typer.Typer(
-        help="Stripe: set up prices, fire events, replay what waits.", no_args_is_help=True, rich_markup_mode=None
+        help="Stripe: set up prices, fire events, replay what waits, compare.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     group.command("setup")(setup)
     group.command("trigger")(trigger)
     group.command("events")(events)
     group.command("replay")(replay)
+    group.command("reconcile")(reconcile)
     app.add_typer(group, name="stripe")
 
 
@@ -55,26 +54,8 @@ def setup(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
 
 
 async def _set_up(found: Configuration) -> list[PriceOutcome]:
-    async with _at_work(found) as (store, catalog, gateway):
+    async with at_stripe(found) as (store, catalog, gateway):
         return await billing.ensure_prices(store, gateway, catalog)
-
-
-@asynccontextmanager
-async def _at_work(found: Configuration) -> AsyncIterator[tuple[AnyStore, Catalog, StripeGateway]]:
-    """The database, the catalogue with its version numbers, and Stripe. Raises ConfigurationError without a key."""
-    stripe = found.settings.stripe
-    if stripe.secret_key is None:
-        raise ConfigurationError(
-            "STRIPE_SECRET_KEY is not set",
-            setting="STRIPE_SECRET_KEY",
-            fix="set it (Dashboard → Developers → API keys), or try everything with `tollhouse demo`",
-        )
-    async with opened(found) as store:
-        async with store.transaction() as tx:
-            catalog = await publish(tx, found.catalog, store.clock.now_ms())
-        key = stripe.secret_key.reveal()
-        async with stripe_opened(key, api_version=stripe.api_version, api_base=stripe.api_base) as gateway:
-            yield store, catalog, gateway
 
 
 def trigger(
@@ -123,7 +104,7 @@ def _target(found: Configuration, url: str | None) -> Target:
 async def _fire(
     found: Configuration, target: Target, event: str, reference: str | None, plan: str | None, wait: float
 ) -> Report:
-    async with _at_work(found) as (store, catalog, gateway):
+    async with at_stripe(found) as (store, catalog, gateway):
         async with store.transaction() as tx:
             if reference is None:
                 new = NewCustomer(TRIGGER_EMAIL, None, "Trigger")

@@ -1,19 +1,17 @@
 """`tollhouse verify`: counts every account again from its entries. `serve` may run meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tollhouse.admission.verify import check_slots
 from tollhouse.catalog import Catalog, Configuration
 from tollhouse.catalog.actions import refresh
 from tollhouse.cli.database import known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
+from tollhouse.cli.progress import customers_bar
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.recount import Discrepancy
 from tollhouse.ledger.verify import Report, verify_all
@@ -31,7 +29,7 @@ def verify(
 ) -> None:
     """Recompute every account from its entries; compare keys, lots and slots. Exit status 1 when anything is found."""
     found = known_configuration(config)
-    with _bar() as progress:
+    with customers_bar() as progress:
         report, catalog = asyncio.run(_verified(found, customer, progress))
     if as_json:
         emit_json(report)
@@ -77,13 +75,3 @@ def _amount(finding: Discrepancy, value: str | int | None, catalog: Catalog) -> 
     if isinstance(value, int) and finding.meter in catalog.meters:
         return str(unscale(value, catalog.meters[finding.meter].decimals))
     return "–" if value is None else str(value)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, where a person watches."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("customers", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

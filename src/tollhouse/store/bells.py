@@ -9,3 +9,4 @@ class Bells:
     def __init__(self) -> None:
         self.inbox = asyncio.Event()
         self.outbox = asyncio.Event()
+        self.reconciliation = asyncio.Event()

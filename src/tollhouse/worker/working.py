@@ -7,6 +7,7 @@ import structlog
 from tollhouse.admission.lapsing import sweep
 from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited
 from tollhouse.billing.attempts import forget_old_attempts
+from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.worker.delivering import deliver_once
@@ -15,6 +16,7 @@ from tollhouse.worker.sweeping import sweep_accounts
 
 CUSTOMERS_AT_ONCE = 4
 TIDY_PAUSE_SECONDS = 600.0
+RECONCILIATION_PAUSE_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +51,23 @@ def jobs_of(house: House) -> list[Job]:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
         return jobs
     syncer = Syncer(store, catalog, house.stripe)
+    reconciler = Reconciler(store, catalog, house.stripe)
+
+    async def compare() -> bool:
+        run = await run_due(store)
+        if run is None:
+            return False
+        try:
+            await reconciler.step(run)
+        finally:  # one step a round, so that a process that is told to stop may; whoever comes next goes on
+            await reconciler.give_back(run)
+        return True
+
     return [
         *jobs,
         Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CUSTOMERS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
+        Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
 
 

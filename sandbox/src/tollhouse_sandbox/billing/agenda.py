@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tollhouse_sandbox.billing import checkout, invoices, subscriptions
+from tollhouse_sandbox.billing import checkout, coupons, discounts, disputes, invoices, payment_methods, subscriptions
 from tollhouse_sandbox.world import World
 
 
@@ -65,6 +65,34 @@ def _session(world: World, key: str, moment: int) -> None:
         checkout.expire(world, session)
 
 
+def _dispute(world: World, key: str, moment: int) -> None:
+    charge = world.store.get("charge", key)
+    method = world.store.get("payment_method", charge["payment_method"]) if charge else None
+    if charge is None or method is None or charge["disputed"]:
+        return
+    reason = payment_methods.behaviour_of(world, method).dispute
+    if reason:
+        disputes.open_(world, charge, reason=reason)
+
+
+def _coupon(world: World, key: str, moment: int) -> None:
+    coupon = world.store.get("coupon", key)
+    if coupon:
+        coupons.settle(world, coupon)
+
+
+def _promotion_code(world: World, key: str, moment: int) -> None:
+    code = world.store.get("promotion_code", key)
+    if code:
+        coupons.settle_code(world, code)
+
+
+def _discount(world: World, key: str, moment: int) -> None:
+    discount = world.store.get("discount", key)
+    if discount:
+        discounts.expire(world, discount)
+
+
 _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "period": _period,
     "cancel_at": _cancel_at,
@@ -73,6 +101,10 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "retry": _retry,
     "incomplete": _incomplete,
     "session": _session,
+    "dispute": _dispute,
+    "coupon": _coupon,
+    "promotion_code": _promotion_code,
+    "discount": _discount,
 }
 
 
@@ -91,6 +123,12 @@ def advance(world: World, moment: int) -> int:
 
 def rebuild(world: World) -> None:
     """Writes the agenda anew from the objects, after a restart."""
+    for coupon in world.store.oldest("coupon"):
+        coupons.plan_end(world, coupon)
+    for code in world.store.oldest("promotion_code"):
+        coupons.plan_end_of_code(world, code)
+    for discount in world.store.oldest("discount"):
+        discounts.plan_end(world, discount)
     for subscription in world.store.oldest("subscription"):
         if subscription["status"] not in subscriptions.LIVING:
             continue

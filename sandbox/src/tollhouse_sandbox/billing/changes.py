@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollhouse_sandbox.billing import drafts, subscriptions
+from tollhouse_sandbox.billing import discounts, drafts, subscriptions
 from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.billing.periods import next_boundary
@@ -31,13 +31,17 @@ def change_items(
     old_interval, new_interval = _interval(old_items[0]), _interval(items[0])
     starts_over = anchor_now or old_interval != new_interval
     was_paid = subscription["status"] in ("active", "past_due")
-    credits = _prorated(world, subscription, old_items, at, -1) if proration != "none" and was_paid else []
+    prorates = proration != "none" and was_paid
+    credits = _credits(world, subscription, old_items, at) if prorates else []
     if starts_over:
         _keep_pending(world, subscription, credits)
         _restart(world, subscription, before)
         return
-    charges = _prorated(world, subscription, items, at, 1) if proration != "none" and was_paid else []
+    charges = _charges(world, subscription, items, at) if prorates else []
     lines = _without_unchanged(credits, charges)
+    for line in charges:
+        if line in lines:
+            drafts.remember_debit(world, line, line["amount"], line["discounts"])
     if proration == "always_invoice" and lines:
         _invoice_now(world, subscription, before, lines)
         return
@@ -73,29 +77,54 @@ def _interval(item: Doc) -> tuple[str, int]:
     return item["price"]["recurring"]["interval"], item["price"]["recurring"]["interval_count"]
 
 
-def _prorated(world: World, subscription: Doc, items: list[Doc], at: int, sign: int) -> list[Doc]:
-    """What is left of the period for these items: credits (sign -1) or charges, by the second, rounded half up."""
+def _credits(world: World, subscription: Doc, items: list[Doc], at: int) -> list[Doc]:
+    """What was paid for the time that is left, as it was paid: a discounted item is credited discounted."""
     lines = []
     for item in items:
-        start, end = item["current_period_start"], item["current_period_end"]
-        left = max(0, min(end, end - at))
-        whole = line_amount(item["price"], item["quantity"])
-        amount = (2 * whole * left + (end - start)) // (2 * (end - start))
-        product = world.store.get("product", item["price"]["product"])
-        name = product["name"] if product else item["price"]["product"]
-        word = "Unused time on" if sign < 0 else "Remaining time on"
-        quantity = "" if item["quantity"] == 1 else f"{item['quantity']} × "
-        lines.append(
-            billing_lines.of_subscription_item(
-                subscription,
-                item,
-                amount=sign * amount,
-                description=f"{word} {quantity}{name} after {_day(at)}",
-                period=(at, end),
-                proration=True,
-            )
-        )
+        whole = {
+            "amount": line_amount(item["price"], item["quantity"]),
+            "start": item["current_period_start"],
+            "end": item["current_period_end"],
+            "discounts": [],
+        }
+        debit = world.private(item["id"]).get("debit", whole)
+        amount = _left_of(debit["amount"], debit["start"], debit["end"], at)
+        lines.append(_line(world, subscription, item, at, "Unused time on", -amount, debit["discounts"]))
     return lines
+
+
+def _charges(world: World, subscription: Doc, items: list[Doc], at: int) -> list[Doc]:
+    """What the items cost for the rest of the period, less the discounts that go on."""
+    wholes = [line_amount(item["price"], item["quantity"]) for item in items]
+    keys, nets = discounts.lasting(world, subscription, items, wholes)
+    lines = []
+    for item, net in zip(items, nets, strict=True):
+        amount = _left_of(net, item["current_period_start"], item["current_period_end"], at)
+        lines.append(_line(world, subscription, item, at, "Remaining time on", amount, keys))
+    return lines
+
+
+def _left_of(whole: int, start: int, end: int, at: int) -> int:
+    """The part of the amount for the time after `at`, by the second, rounded half up."""
+    left = max(0, min(end - start, end - at))
+    return (2 * whole * left + (end - start)) // (2 * (end - start))
+
+
+def _line(world: World, subscription: Doc, item: Doc, at: int, words: str, amount: int, keys: list[str]) -> Doc:
+    """A proration. Its amount includes the discounts, which are named with nothing more to take off."""
+    product = world.store.get("product", item["price"]["product"])
+    name = product["name"] if product else item["price"]["product"]
+    quantity = "" if item["quantity"] == 1 else f"{item['quantity']} × "
+    line = billing_lines.of_subscription_item(
+        subscription,
+        item,
+        amount=amount,
+        description=f"{words} {quantity}{name} after {_day(at)}",
+        period=(at, item["current_period_end"]),
+        proration=True,
+    )
+    line.update(discounts=list(keys), discount_amounts=[{"amount": 0, "discount": key} for key in keys])
+    return line
 
 
 def _day(moment: int) -> str:
@@ -145,5 +174,6 @@ def _invoice_now(world: World, subscription: Doc, before: Doc, lines: list[Doc])
         world, customer, lines, reason="subscription_update", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
+    discounts.use_up(world, subscription, invoice)
     world.emit_change("customer.subscription.updated", subscription, before)
     subscriptions.advance_invoice(world, invoice)

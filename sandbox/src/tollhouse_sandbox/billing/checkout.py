@@ -2,7 +2,16 @@
 
 import msgspec
 
-from tollhouse_sandbox.billing import customers, invoices, payment_methods, payments, setups, subscriptions
+from tollhouse_sandbox.billing import (
+    coupons,
+    customers,
+    discounts,
+    invoices,
+    payment_methods,
+    payments,
+    setups,
+    subscriptions,
+)
 from tollhouse_sandbox.billing.payment_methods import NO_ADDRESS
 from tollhouse_sandbox.cards import NOT_AUTHENTICATED_SETUP, Card, Decline
 from tollhouse_sandbox.documents import Doc, snapshot
@@ -18,6 +27,47 @@ class Outcome(msgspec.Struct, frozen=True):
 
 _COMPLETE = Outcome("complete")
 _AUTHENTICATE = Outcome("authenticate")
+
+
+def set_offer(world: World, session: Doc, offer: Doc | None) -> None:
+    """Prices the session with the coupon, which is redeemed when it is paid, or without one."""
+    known = world.private(session["id"])
+    lines = known["line_items"]
+    parts = [(line["price"]["product"], line["amount_subtotal"]) for line in lines]
+    taken = discounts.shares([offer], parts)[0] if offer else [0] * len(lines)
+    for line, off in zip(lines, taken, strict=True):
+        line.update(amount_discount=off, amount_total=line["amount_subtotal"] - off)
+    world.keep_private(session["id"], line_items=lines, offer=offer)
+    session["discounts"] = [_shown(offer)] if offer else []
+    if not known.get("free"):
+        total = session["amount_subtotal"] - sum(taken)
+        session["amount_total"] = total
+        session["total_details"]["amount_discount"] = sum(taken)
+        session["payment_status"] = "unpaid" if total else "no_payment_required"
+    intent = world.store.get("payment_intent", known.get("intent", ""))
+    if intent:
+        intent["amount"] = session["amount_total"]
+        world.store.put("payment_intent", intent)
+    world.store.put("checkout.session", session)
+
+
+def _shown(offer: Doc) -> Doc:
+    """A code stands for its coupon."""
+    code = offer["promotion_code"]
+    return {"coupon": None if code else offer["coupon"]["id"], "promotion_code": code}
+
+
+def redeem_code(world: World, session: Doc, text: str) -> str | None:
+    """Takes the code that was typed on the page; answers why not, or None."""
+    promotion = coupons.active_code(world, text, livemode=session["livemode"], customer=session["customer"])
+    coupon = world.store.get("coupon", promotion["promotion"]["coupon"]) if promotion else None
+    if promotion is None or coupon is None:
+        return "This code is invalid."
+    amount, currency = session["amount_subtotal"], session["currency"]
+    refused = discounts.refusal(world, coupon, promotion, session["customer"], amount, currency)
+    if refused is None:
+        set_offer(world, session, discounts.offer(world, coupon, promotion))
+    return refused
 
 
 def expire(world: World, session: Doc) -> Doc:
@@ -105,12 +155,7 @@ def _complete(world: World, session: Doc, method: Doc, *, authenticated: bool) -
             setups.confirm(world, intent, method, authenticated=authenticated)
             session["setup_intent"] = intent["id"]
         case _:
-            intent = _intent(world, session)
-            intent["customer"] = customer["id"] if customer else None
-            payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
-            session.update(payment_intent=intent["id"], payment_status="paid")
-            if customer and intent["setup_future_usage"]:
-                payment_methods.bind(world, method, customer["id"])
+            _pay_once(world, session, customer, method, authenticated=authenticated)
     known = world.private(session["id"])
     session.update(status="complete", url=None, customer=customer["id"] if customer else None)
     session["customer_details"] = {
@@ -126,6 +171,20 @@ def _complete(world: World, session: Doc, method: Doc, *, authenticated: bool) -
     world.store.put("checkout.session", session)
     world.emit("checkout.session.completed", session)
     return _COMPLETE
+
+
+def _pay_once(world: World, session: Doc, customer: Doc | None, method: Doc, *, authenticated: bool) -> None:
+    """Charges what the session costs, which may be nothing, and redeems its coupon."""
+    offer = world.private(session["id"]).get("offer")
+    if session["amount_total"]:
+        intent = _intent(world, session)
+        intent["customer"] = customer["id"] if customer else None
+        payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
+        session.update(payment_intent=intent["id"], payment_status="paid")
+        if customer and intent["setup_future_usage"]:
+            payment_methods.bind(world, method, customer["id"])
+    if offer:
+        coupons.redeem(world, offer["coupon"]["id"], offer["promotion_code"])
 
 
 def _customer(world: World, session: Doc) -> Doc | None:
@@ -150,6 +209,9 @@ def _subscribe(world: World, session: Doc, customer: Doc, method: Doc, *, authen
     ]
     payment_methods.bind(world, method, customer["id"])
     intent = world.store.get("payment_intent", known.get("intent", ""))
+    if intent and session["amount_total"] == 0:
+        payments.cancel(world, intent, "abandoned")
+        intent = None
     if intent:
         intent["customer"] = customer["id"]
     subscription, invoice = subscriptions.create(
@@ -160,6 +222,7 @@ def _subscribe(world: World, session: Doc, customer: Doc, method: Doc, *, authen
         description=data.get("description"),
         trial_end=trial_end,
         intent=intent,
+        offers=[known["offer"]] if known.get("offer") else [],
     )
     if invoice["status"] == "open":
         invoices.collect(world, invoice, method, off_session=False, authenticated=authenticated)

@@ -1,5 +1,6 @@
 """Invoices that are still being written: a subscription's, and those written by hand."""
 
+from tollhouse_sandbox.billing import discounts
 from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id
@@ -12,7 +13,12 @@ _HOUR = 3600
 def for_subscription(
     world: World, customer: Doc, lines: list[Doc], *, reason: str, period: tuple[int, int], subscription: Doc
 ) -> Doc:
-    """A draft for the lines, which become its own; `period` is the one that has been, as on Stripe's invoices."""
+    """A draft for the lines, which become its own, less the subscription's discounts.
+
+    `period` is the one that has been, as on Stripe's invoices.
+    """
+    taken_off = discounts.apply(world, subscription, lines)
+    _remember_debits(world, lines)
     finalizes_at = world.clock.now() + world.config.finalize_after_seconds
     details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
     return _create(
@@ -23,10 +29,13 @@ def for_subscription(
         billing_reason=reason,
         collection_method=subscription["collection_method"],
         currency=subscription["currency"],
+        discounts=[each["discount"] for each in taken_off],
         next_payment_attempt=finalizes_at,
         parent={"quote_details": None, "subscription_details": details, "type": "subscription_details"},
         period_end=period[1],
         period_start=period[0],
+        total_discount_amounts=taken_off,
+        total_pretax_credit_amounts=discounts.credits_of(taken_off),
     )
 
 
@@ -70,7 +79,7 @@ def put_line(world: World, invoice: Doc, item: Doc) -> None:
         lines.append(line)
     else:
         lines[place] = {**line, "id": lines[place]["id"]}
-    invoice.update(_totals(lines))
+    _recount(invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -80,7 +89,7 @@ def drop_line(world: World, invoice: Doc, item: Doc) -> None:
     place = _place_of(lines, item["id"])
     if place is not None:
         del lines[place]
-    invoice.update(_totals(lines))
+    _recount(invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -133,14 +142,41 @@ def _place_of(lines: list[Doc], item: str) -> int | None:
     return next((place for place, line in enumerate(lines) if billing_lines.item_of(line) == item), None)
 
 
+def remember_debit(world: World, line: Doc, amount: int, keys: list[str]) -> None:
+    """What an item has cost for the line's time with these discounts: what is left of it can be credited later."""
+    item = line["parent"]["subscription_item_details"]["subscription_item"]
+    period = line["period"]
+    debit = {"amount": amount, "start": period["start"], "end": period["end"], "discounts": keys}
+    world.keep_private(item, debit=debit)
+
+
+def _remember_debits(world: World, lines: list[Doc]) -> None:
+    for line in lines:
+        details = line["parent"]["subscription_item_details"]
+        if details and not details["proration"]:
+            amounts = line["discount_amounts"]
+            net = line["amount"] - sum(each["amount"] for each in amounts)
+            remember_debit(world, line, net, [each["discount"] for each in amounts])
+
+
+def _recount(invoice: Doc) -> None:
+    """Brings the sums in line with lines that have changed; what they are spared stays theirs."""
+    lines, taken_off = invoice["lines"]["data"], invoice["total_discount_amounts"]
+    spared = [each for line in lines for each in line["discount_amounts"]]
+    for whole in taken_off:
+        whole["amount"] = sum(each["amount"] for each in spared if each["discount"] == whole["discount"])
+    invoice.update(_totals(lines), total_pretax_credit_amounts=discounts.credits_of(taken_off))
+
+
 def _totals(lines: list[Doc]) -> Doc:
-    total = sum(line["amount"] for line in lines)
+    subtotal = sum(line["amount"] for line in lines)
+    total = subtotal - sum(each["amount"] for line in lines for each in line["discount_amounts"])
     due = max(0, total)
     return {
         "amount_due": due,
         "amount_remaining": due,
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "total": total,
         "total_excluding_tax": total,
     }

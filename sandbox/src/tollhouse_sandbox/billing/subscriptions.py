@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tollhouse_sandbox.billing import drafts, invoice_items, invoices, lines
+from tollhouse_sandbox.billing import discounts, drafts, invoice_items, invoices, lines
 from tollhouse_sandbox.billing.amounts import every, line_amount, money
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, listed, snapshot
@@ -26,10 +26,12 @@ def create(
     trial_end: int | None = None,
     cancel_at_period_end: bool = False,
     intent: Doc | None = None,
+    offers: list[Doc] | None = None,
 ) -> tuple[Doc, Doc]:
     """The subscription, `incomplete` until paid (or `trialing`), and its first invoice, open to be collected.
 
-    Each of `wanted` has a price, a quantity and metadata; `intent` is a payment already begun for it on a Checkout page.
+    Each of `wanted` has a price, a quantity and metadata; `intent` is a payment already begun for it on a Checkout page;
+    `offers` are coupons to redeem.
     """
     now = world.clock.now()
     trial_end = trial_end if trial_end and trial_end > now else None
@@ -43,6 +45,8 @@ def create(
     if cancel_at_period_end:
         subscription.update(cancel_at_period_end=True, cancel_at=end, canceled_at=now)
     world.store.put("subscription", subscription)
+    for offer in offers or []:
+        discounts.attach(world, subscription, offer)
     invoice_lines = [period_line(world, subscription, item, (now, end)) for item in items]
     invoice = drafts.for_subscription(
         world, customer, invoice_lines, reason="subscription_create", period=(now, now), subscription=subscription
@@ -55,6 +59,9 @@ def create(
     world.emit("customer.subscription.created", subscription)
     plan_period_end(world, subscription)
     invoices.finalize(world, invoice, intent)
+    before = snapshot(subscription)
+    discounts.use_up(world, subscription, invoice)
+    world.emit_change("customer.subscription.updated", subscription, before)
     if subscription["status"] == "incomplete" and invoice["status"] != "paid":
         world.plan_for(now + _INCOMPLETE_SECONDS, "incomplete", subscription["id"])
     return subscription, invoice
@@ -174,6 +181,7 @@ def renew(world: World, subscription: Doc, *, reason: str = "subscription_cycle"
         world, customer, bought, reason=reason, period=(old[0], begins), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
+    discounts.use_up(world, subscription, invoice)
     world.emit_change("customer.subscription.updated", subscription, before)
     plan_period_end(world, subscription)
     if subscription["status"] == "unpaid":

@@ -22,6 +22,8 @@ def checkout(world: World, request: Request, key: str) -> Response:
     if request.method != "POST":
         return _form(world, session, typed, {})
     form = request.form()
+    if form.get("answer") in ("apply", "remove") and _takes_codes(session):
+        return _change_code(world, session, form, typed)
     typed = {name: form.get(name, "").strip() for name in typed}
     typed["email"] = details.get("email") or typed["email"]
     errors = {}
@@ -80,19 +82,42 @@ def _follow(world: World, session: Doc, outcome: sessions.Outcome, typed: dict[s
     return _form(world, session, typed, {_FIELD_OF_DECLINE.get(decline.code, "card-number"): decline.message})
 
 
-def _form(world: World, session: Doc, typed: dict[str, str], errors: dict[str, str]) -> Response:
+def _takes_codes(session: Doc) -> bool:
+    return bool(session["allow_promotion_codes"]) and session["mode"] != "setup"
+
+
+def _change_code(world: World, session: Doc, form: dict[str, str], typed: dict[str, str]) -> Response:
+    """Takes the promotion code, or takes it back."""
+    if form["answer"] == "remove":
+        sessions.set_offer(world, session, None)
+        return redirect(f"/checkout/{session['id']}")
+    refused = sessions.redeem_code(world, session, form.get("promotion_code", "").strip())
+    return _form(world, session, typed, {}, refused) if refused else redirect(f"/checkout/{session['id']}")
+
+
+def _form(
+    world: World, session: Doc, typed: dict[str, str], errors: dict[str, str], refused: str | None = None
+) -> Response:
     known = world.private(session["id"])
     lines = known["line_items"]
     recurring = lines[0]["price"]["recurring"] if lines and session["mode"] == "subscription" else None
+    offer = known.get("offer")
+    forever = offer is not None and offer["coupon"]["duration"] == "forever"
+    renewal = sum(line["amount_total" if forever else "amount_subtotal"] for line in lines)
+    promotion = world.store.get("promotion_code", offer["promotion_code"] or "") if offer else None
     trial_days = (known.get("subscription_data") or {}).get("trial_period_days")
     return page(
         world,
         "checkout.html",
-        status=402 if errors else 200,
+        status=402 if errors else 400 if refused else 200,
         session=session,
         lines=lines,
         recurring=recurring,
-        renewal=sum(line["amount_total"] for line in lines),
+        renewal=renewal,
+        discount=sum(line["amount_discount"] for line in lines),
+        offer=offer,
+        code=promotion["code"] if promotion else None,
+        refused=refused,
         trial_days=trial_days,
         typed=typed,
         errors=errors,

@@ -12,9 +12,12 @@ _MAX_DEPTH = 4
 _KIND_OF_FIELD = {
     "charge": "charge",
     "configuration": "billing_portal.configuration",
+    "coupon": "coupon",
     "customer": "customer",
     "default_payment_method": "payment_method",
     "default_price": "price",
+    "discount": "discount",
+    "discounts": "discount",
     "invoice": "invoice",
     "latest_charge": "charge",
     "latest_invoice": "invoice",
@@ -23,6 +26,7 @@ _KIND_OF_FIELD = {
     "pending_setup_intent": "setup_intent",
     "price": "price",
     "product": "product",
+    "promotion_code": "promotion_code",
     "setup_intent": "setup_intent",
     "subscription": "subscription",
 }
@@ -54,9 +58,21 @@ def _confirmation_secret_of(store: Store, invoice: Doc) -> Doc | None:
     return None
 
 
+def _refunds_of(store: Store, charge: Doc) -> Doc:
+    refunds = store.where("refund", "charge", charge["id"])
+    return listed([dict(refund) for refund in refunds], f"/v1/charges/{charge['id']}/refunds")
+
+
+def _applies_to_of(store: Store, coupon: Doc) -> Doc | None:
+    products = (store.get("private", f"coupon:{coupon['id']}") or {}).get("products")
+    return {"products": products} if products else None
+
+
 _INCLUDABLE: dict[tuple[str, str], Callable[[Store, Doc], Doc | None]] = {
     ("invoice", "payments"): _payments_of,
     ("invoice", "confirmation_secret"): _confirmation_secret_of,
+    ("charge", "refunds"): _refunds_of,
+    ("coupon", "applies_to"): _applies_to_of,
     ("customer", "subscriptions"): _subscriptions_of,
     ("checkout.session", "line_items"): _line_items_of,
 }
@@ -84,19 +100,26 @@ def _expand(store: Store, here: Doc, steps: list[str], path: str, owner: str) ->
         found = store.get(kind, value)
         value = here[step] = dict(found) if found else value
     elif isinstance(value, list):
-        value = here[step] = [dict(item) if isinstance(item, dict) else item for item in value]
+        value = here[step] = [_item(store, kind, item) for item in value]
     elif isinstance(value, dict):
         value = here[step] = dict(value)
     elif value is not None or (step not in here and not kind):
         raise _cannot(path)
     if not rest:
-        if include is None and (isinstance(value, list) or (isinstance(value, dict) and "object" not in value)):
+        plain_list = isinstance(value, list) and kind is None
+        if include is None and (plain_list or (isinstance(value, dict) and "object" not in value)):
             raise _cannot(path)
         return
     for below in value if isinstance(value, list) else [value]:
         if isinstance(below, dict):
             kind_below = below.get("object")
             _expand(store, below, rest, path, kind_below if isinstance(kind_below, str) else owner)
+
+
+def _item(store: Store, kind: str | None, item: object) -> object:
+    """One item of a list; an id becomes its object where the list is one of ids."""
+    found = store.get(kind, item) if kind and isinstance(item, str) else item
+    return dict(found) if isinstance(found, dict) else item
 
 
 def _cannot(path: str) -> Exception:

@@ -1,6 +1,6 @@
 """Stripe: the only place that imports its SDK. Everything leaves here in the words of `billing.model`."""
 
-from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, StripeGateway, opened
+from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway, opened
 from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, sign, verify
 from tollhouse.billing.stripe.translate import event as read_event
 
@@ -9,6 +9,7 @@ __all__ = [
     "SUPPORTED_API_VERSION",
     "TOLERANCE_SECONDS",
     "BadSignature",
+    "Pace",
     "StripeGateway",
     "opened",
     "read_event",

@@ -6,6 +6,7 @@ from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import invalid, missing
 from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.shapes import CHECKOUT_SESSION
+from tollhouse_sandbox.stripe_api import offers
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
@@ -41,6 +42,7 @@ _CREATE: Spec = {
     "customer_creation": one_of("always", "if_required"),
     "customer_email": TEXT,
     "customer_update": fields(address=one_of("auto", "never"), name=one_of("auto", "never")),
+    "discounts": offers.NEW,
     "expires_at": INTEGER,
     "line_items": list_of(fields(price=TEXT, price_data=_PRICE_DATA, quantity=INTEGER, metadata=METADATA)),
     "locale": TEXT,
@@ -93,13 +95,18 @@ def create(call: Call) -> Doc:
     trial = given.get("subscription_data") or {}
     free = bool(trial.get("trial_period_days") or trial.get("trial_end", 0) > now)
     total = 0 if free else sum(line["amount_total"] for line in lines)
-    session = _document(call, given, total if lines else None, next(iter(currencies), given.get("currency")))
+    currency = next(iter(currencies), given.get("currency"))
+    redeemed = offers.wanted(call, given.get("discounts"), given.get("customer"), total, currency or "")
+    session = _document(call, given, total if lines else None, currency)
     call.world.keep_private(
         session["id"],
         line_items=lines,
+        free=free,
         subscription_data=_with_merged_metadata(given.get("subscription_data")),
         payment_intent_data=_with_merged_metadata(given.get("payment_intent_data")),
     )
+    if redeemed:
+        checkout.set_offer(call.world, session, redeemed[0])
     call.world.store.put("checkout.session", session)
     call.world.plan_for(session["expires_at"], "session", session["id"])
     return session
@@ -181,6 +188,7 @@ def _check(call: Call, given: Doc) -> None:
         raise invalid("You can not pass `subscription_data` in `payment` mode.", "subscription_data")
     if given["mode"] != "payment" and given.get("payment_intent_data"):
         raise invalid("You can not pass `payment_intent_data` in `subscription` mode.", "payment_intent_data")
+    _check_discounts(given)
     now = call.world.clock.now()
     if "expires_at" in given and given["expires_at"] < now + 1800:
         raise invalid(
@@ -190,6 +198,15 @@ def _check(call: Call, given: Doc) -> None:
         raise invalid(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", "expires_at"
         )
+
+
+def _check_discounts(given: Doc) -> None:
+    if given.get("discounts") and given.get("allow_promotion_codes"):
+        raise invalid("You may only specify one of these parameters: allow_promotion_codes, discounts.", "discounts")
+    if given.get("discounts") and given["mode"] == "setup":
+        raise invalid("`discounts` cannot be used in `setup` mode.", "discounts")
+    if len(given.get("discounts") or []) > 1:
+        raise invalid("Only one coupon or promotion code can be applied to a Checkout Session.", "discounts")
 
 
 def _line(call: Call, mode: str, item: Doc, place: int) -> Doc:

@@ -1,8 +1,10 @@
 """`/v1/subscriptions`."""
 
-from tollhouse_sandbox.billing import changes, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import changes, discounts, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing, no_such
+from tollhouse_sandbox.stripe_api import offers
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
@@ -29,6 +31,7 @@ _BOTH: Spec = {
     "cancel_at_period_end": BOOLEAN,
     "default_payment_method": CLEARABLE_TEXT,
     "description": CLEARABLE_TEXT,
+    "discounts": offers.NEW_OR_KEPT,
     "metadata": METADATA,
     "off_session": BOOLEAN,
     "payment_behavior": one_of(
@@ -78,6 +81,8 @@ def create(call: Call) -> Doc:
     card = method or world.store.get("payment_method", customer["invoice_settings"]["default_payment_method"] or "")
     behavior = given.get("payment_behavior", "allow_incomplete")
     trial_end = _trial_end(call, given)
+    offers.kept(given.get("discounts"), [])
+    redeemed = _offers(call, given, customer, wanted, wanted[0]["price"]["currency"])
     if card is None and behavior != "default_incomplete" and trial_end is None:
         raise StripeError(
             400,
@@ -99,6 +104,7 @@ def create(call: Call) -> Doc:
         description=given.get("description"),
         trial_end=trial_end,
         cancel_at_period_end=given.get("cancel_at_period_end", False),
+        offers=redeemed,
     )
     if given.get("payment_settings"):
         subscription["payment_settings"].update(given["payment_settings"])
@@ -125,7 +131,11 @@ def update(call: Call) -> Doc:
     customer = call.find("customer", subscription["customer"], "customer")
     method = _method(call, given.get("default_payment_method"), customer)
     wanted = [_change(call, subscription, item, f"items[{n}]") for n, item in enumerate(given.get("items") or [])]
+    stay = offers.kept(given.get("discounts"), subscription["discounts"])
+    redeemed = _offers(call, given, customer, subscription["items"]["data"], subscription["currency"])
     before = snapshot(subscription)
+    if "discounts" in given:
+        _set_discounts(call, subscription, stay, redeemed)
     if "default_payment_method" in given:
         subscription["default_payment_method"] = method["id"] if method else None
     if "metadata" in given:
@@ -160,6 +170,18 @@ def cancel(call: Call) -> Doc:
         raise no_such("subscription", subscription["id"])
     subscriptions.end(call.world, subscription, "cancellation_requested", given.get("cancellation_details"))
     return subscription
+
+
+def delete_discount(call: Call) -> Doc:
+    """Takes every discount off; answers the last one."""
+    subscription = call.find("subscription", call.ids[0])
+    if not subscription["discounts"]:
+        raise StripeError(404, f"No active discount for subscription: {subscription['id']}")
+    before = snapshot(subscription)
+    gone = call.world.store.get("discount", subscription["discounts"][-1]) or {}
+    _set_discounts(call, subscription, [], [])
+    call.world.emit_change("customer.subscription.updated", subscription, before)
+    return {**gone, "deleted": True}
 
 
 def list_(call: Call) -> Doc:
@@ -242,6 +264,20 @@ def _method(call: Call, key: str | None, customer: Doc) -> Doc | None:
             "resource_missing",
         )
     return method
+
+
+def _offers(call: Call, given: Doc, customer: Doc, items: list[Doc], currency: str) -> list[Doc]:
+    """The coupons to redeem for these items."""
+    amount = sum(line_amount(item["price"], item["quantity"]) for item in items)
+    return offers.wanted(call, given.get("discounts"), customer["id"], amount, currency)
+
+
+def _set_discounts(call: Call, subscription: Doc, stay: list[str], redeemed: list[Doc]) -> None:
+    for key in list(subscription["discounts"]):
+        if key not in stay:
+            discounts.detach(call.world, subscription, key)
+    for offer in redeemed:
+        discounts.attach(call.world, subscription, offer)
 
 
 def _trial_end(call: Call, given: Doc) -> int | None:

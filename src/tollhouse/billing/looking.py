@@ -1,0 +1,36 @@
+"""A look at Stripe: everything it says about one customer now, with every price that is named. Over the network."""
+
+from tollhouse.billing.model import PriceFacts, Snapshot
+from tollhouse.billing.prices import read_prices
+from tollhouse.billing.stripe import StripeGateway
+from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.errors import NotFound
+from tollhouse.store import Store
+
+
+async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id: str) -> Snapshot:
+    """The customer's lists, each read to its end, and the prices of lines that no subscription has any more."""
+    snapshot = await gateway.snapshot(stripe_id)
+    async with store.reading() as tx:
+        prices = await read_prices(tx, catalog)
+    known = snapshot.facts_of_prices()
+    wanted = {
+        line.price
+        for invoice in snapshot.invoices
+        for line in invoice.lines
+        if line.price is not None and line.subscription is not None and line.price not in known
+    }
+    further = {name: prices.facts_of(name) or await _price(gateway, name) for name in sorted(wanted)}
+    return Snapshot(
+        snapshot.customer,
+        snapshot.subscriptions,
+        snapshot.invoices,
+        {name: facts for name, facts in further.items() if facts is not None},
+    )
+
+
+async def _price(gateway: StripeGateway, name: str) -> PriceFacts | None:
+    try:
+        return await gateway.price(name)
+    except NotFound:
+        return None

@@ -1,0 +1,363 @@
+"""Our books against Stripe's, customer by customer: what differs is shown, and repaired by applying a fresh look.
+
+What differs is what applying would change, so that a dry run shows exactly what a repair would do: it applies, compares,
+and rolls back. A run is a row; it goes through the linked customers in order, a few at once, under a lease. Whoever finds
+it unfinished with a lapsed lease goes on where it stopped.
+"""
+
+import asyncio
+
+import msgspec
+import structlog
+
+from tollhouse.billing import queries
+from tollhouse.billing.applying import FenceLost, apply
+from tollhouse.billing.linking import link_of_customer, link_of_stripe
+from tollhouse.billing.looking import look
+from tollhouse.billing.model import Link, Snapshot
+from tollhouse.billing.stripe import StripeGateway
+from tollhouse.catalog.model import Catalog
+from tollhouse.kernel.clock import DAY, HOUR, MINUTE, rfc3339
+from tollhouse.kernel.errors import Conflict, NotFound, TollhouseError, Unavailable
+from tollhouse.kernel.facts import OperatorAlert
+from tollhouse.kernel.ids import new_id
+from tollhouse.ledger.book import open_book
+from tollhouse.store import Row, Store, Tx, Value, cell_of, outbox
+
+CHUNK = 20
+AT_ONCE = 4
+LEASE_MS = 5 * MINUTE
+PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+NIGHT_MS = 3 * HOUR  # after midnight, UTC
+NIGHTLY = "nightly"
+EVERY = 1_000_000
+UNREADABLE = "error"
+"""The field of a line that tells why a customer could not be compared."""
+
+log = structlog.get_logger(__name__)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One thing that Stripe says otherwise than our books did."""
+
+    field: str
+    ours: str | None
+    stripes: str | None
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """One customer, compared with Stripe. `error` says why it could not be."""
+
+    customer: str
+    differences: tuple[Difference, ...] = ()
+    error: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One pass over the customers. `after` is the last one that is done; times in ms."""
+
+    id: str
+    by_whom: str
+    why: str
+    dry_run: bool
+    only: str | None
+    after: str
+    started_at: int
+    finished_at: int | None
+    looked: int
+    different: int
+    failed: int
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A difference as it was kept: of which run and customer, and when."""
+
+    reconciliation: str
+    customer: str
+    field: str
+    ours: str | None
+    stripes: str | None
+    at: int
+    repaired: bool
+
+
+class _Undo(Exception):
+    """Ends a dry run's transaction, and takes what was found out of it."""
+
+    def __init__(self, differences: tuple[Difference, ...]) -> None:
+        super().__init__()
+        self.differences = differences
+
+
+class Reconciler:
+    """What a pass needs. Two of them may work on two runs; one run is worked on by one at a time."""
+
+    def __init__(self, store: Store, catalog: Catalog, gateway: StripeGateway) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.gateway = gateway
+        self._holder = new_id("hol")
+
+    async def step(self, run: Run) -> tuple[Run, list[Compared]]:
+        """The next few customers of this run. Raises Conflict while somebody else works on it, Unavailable when Stripe is down."""
+        await self._claim(run)
+        async with self.store.reading() as tx:
+            links = await _next_links(tx, run)
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(link: Link) -> Compared:
+            async with limit:
+                return await self._compare(run, link)
+
+        outcomes = await asyncio.gather(*(one(link) for link in links), return_exceptions=True)
+        for outcome in outcomes:  # what was repaired is kept: these customers are compared again by whoever goes on
+            if isinstance(outcome, BaseException):
+                await self.give_back(run)
+                raise outcome
+        compared = [outcome for outcome in outcomes if isinstance(outcome, Compared)]
+        async with self.store.transaction() as tx:
+            now = self.store.clock.now_ms()
+            after = links[-1].id if links else run.after
+            await tx.execute(
+                queries.ADVANCE_RECONCILIATION, id=run.id, holder=self._holder, after=after, looked=len(compared),
+                error=UNREADABLE, until=now + LEASE_MS,
+            )  # fmt: skip
+            if len(links) < CHUNK:
+                await tx.execute(queries.FINISH_RECONCILIATION, id=run.id, holder=self._holder, now=now)
+            done = await read_run(tx, run.id)
+            if done.finished_at is not None and done.by_whom == NIGHTLY and done.different + done.failed:
+                await outbox.put(tx, _alert(done), now=now)
+        return done, compared
+
+    async def give_back(self, run: Run) -> None:
+        """Let somebody else go on with this run at once."""
+        async with self.store.transaction() as tx:
+            await tx.execute(queries.GIVE_BACK_RECONCILIATION, id=run.id, holder=self._holder)
+
+    async def _claim(self, run: Run) -> None:
+        now = self.store.clock.now_ms()
+        async with self.store.transaction() as tx:
+            if not await tx.execute(
+                queries.CLAIM_RECONCILIATION, id=run.id, holder=self._holder, now=now, until=now + LEASE_MS
+            ):
+                raise Conflict(
+                    "another process works on this reconciliation", code="reconciliation_running",
+                    fix="wait until it has ended; when its process has died, go on in five minutes",
+                )  # fmt: skip
+
+    async def _compare(self, run: Run, link: Link) -> Compared:
+        """One customer, again after a pause while Stripe asks for one. Raises Unavailable when Stripe stays away."""
+        try:
+            differences = await self._patiently(run, link)
+        except Unavailable:
+            raise
+        except TollhouseError as error:
+            compared = Compared(link.customer, error=str(error))
+            async with self.store.transaction() as tx:
+                await _keep(tx, run, compared.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
+            return compared
+        if differences:
+            log.info(
+                "billing.reconciled", customer=link.customer, run=run.id, by=run.by_whom, why=run.why,
+                repaired=not run.dry_run, fields=[found.field for found in differences],
+            )  # fmt: skip
+        return Compared(link.customer, differences)
+
+    def _now(self) -> int:
+        return self.store.clock.now_ms()
+
+    async def _patiently(self, run: Run, link: Link) -> tuple[Difference, ...]:
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                async with self.store.reading() as tx:
+                    fresh = await link_of_stripe(tx, link.id)
+                if fresh is None:  # unlinked meanwhile
+                    return ()
+                snapshot = await look(self.store, self.catalog, self.gateway, link.id)
+                return await self._settle(run, fresh, snapshot)
+            except FenceLost:
+                continue
+            except Unavailable:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise Unavailable(f"{link.id} changes faster than it can be compared", code="fence_lost", fix="run it again")
+
+    async def _settle(self, run: Run, link: Link, snapshot: Snapshot) -> tuple[Difference, ...]:
+        """Apply the look and compare before with after, in one transaction; a dry run takes it back."""
+        customer = link.customer
+        now = self._now()
+        try:
+            async with self.store.transaction() as tx:
+                before = await _facts(tx, self.catalog, customer, now)
+                await apply(tx, self.catalog, link, snapshot, now)
+                after = await _facts(tx, self.catalog, customer, now)
+                differences = tuple(
+                    Difference(field, before.get(field), after.get(field))
+                    for field in sorted(before.keys() | after.keys())
+                    if before.get(field) != after.get(field)
+                )
+                if run.dry_run:
+                    raise _Undo(differences)
+                await _keep(tx, run, customer, differences, now, True)
+        except _Undo as undone:
+            differences = undone.differences
+            async with self.store.transaction() as tx:
+                await _keep(tx, run, customer, differences, now, False)
+        return differences
+
+
+async def begin(
+    tx: Tx, *, by_whom: str, why: str, dry_run: bool, now: int, only: str | None = None, run_id: str | None = None
+) -> Run:
+    """A new run, or the unfinished one of the same kind, which goes on where it stopped. `only`: one Stripe customer."""
+    row = await tx.fetch_one(queries.UNFINISHED_RECONCILIATION, dry_run=int(dry_run)) if only is None else None
+    if row is not None:
+        return _run(row)
+    identifier = run_id or new_id("rec")
+    await tx.execute(
+        queries.BEGIN_RECONCILIATION,
+        id=identifier,
+        by_whom=by_whom,
+        why=why,
+        dry_run=int(dry_run),
+        stripe_customer=only,
+        now=now,
+    )
+    return await read_run(tx, identifier)
+
+
+async def run_due(store: Store) -> Run | None:
+    """What a worker should go on with: a run that nobody works on, or tonight's. None when there is nothing to do."""
+    now = store.clock.now_ms()
+    night = (now - NIGHT_MS) // DAY * DAY + NIGHT_MS
+    async with store.reading() as tx:
+        left = await tx.fetch_one(queries.LEFT_RECONCILIATION, now=now)
+        if left is not None:
+            return _run(left)
+        last = await tx.fetch_one(queries.LAST_RECONCILIATION, by_whom=NIGHTLY)
+    if last is None or last["at"] is None or last["at"] >= night:
+        return None
+    async with store.transaction() as tx:
+        return await begin(
+            tx, by_whom=NIGHTLY, why="every night", dry_run=False, now=now, run_id=f"rec_{NIGHTLY}_{night}"
+        )
+
+
+async def stripe_id_of(tx: Tx, customer: str) -> str:
+    """The Stripe customer of one of ours. Raises NotFound `not_linked` for one that never opened Checkout."""
+    known = await link_of_customer(tx, customer)
+    if known is None:
+        raise NotFound(
+            f"{customer} has no customer at Stripe: it has never opened Checkout", code="not_linked",
+            fix="nothing is to be done for it; compare all that have one",
+        )  # fmt: skip
+    return known.id
+
+
+async def count_links(tx: Tx) -> int:
+    """How many customers are linked to Stripe's."""
+    row = await tx.fetch_one(queries.COUNT_LINKS)
+    return int(row["number"]) if row is not None else 0
+
+
+async def read_run(tx: Tx, identifier: str) -> Run:
+    """One run. Raises NotFound."""
+    row = await tx.fetch_one(queries.READ_RECONCILIATION, id=identifier)
+    if row is None:
+        raise NotFound("there is no such reconciliation", code="reconciliation_not_found", fix="list them first")
+    return _run(row)
+
+
+async def runs(tx: Tx, most: int = 20) -> list[Run]:
+    """The newest runs first."""
+    return [_run(row) for row in await tx.fetch(queries.RECONCILIATIONS, most=most)]
+
+
+async def differences_of_run(tx: Tx, run: str, most: int) -> list[Found]:
+    """What a run found, in the order in which it was found."""
+    return [_found(row) for row in await tx.fetch(queries.DIFFERENCES_OF_RUN, reconciliation=run, most=most)]
+
+
+async def differences_of_customer(tx: Tx, customer: str, most: int) -> list[Found]:
+    """What was found about a customer, the newest first."""
+    rows = await tx.fetch(queries.DIFFERENCES_OF_CUSTOMER, cell=cell_of(customer), customer=customer, most=most)
+    return [_found(row) for row in rows]
+
+
+async def _next_links(tx: Tx, run: Run) -> list[Link]:
+    if run.only is not None:
+        found = await link_of_stripe(tx, run.only) if run.after == "" else None
+        return [] if found is None else [found]
+    rows = await tx.fetch(queries.LINKS_AFTER, after=run.after, most=CHUNK)
+    return [Link(row["id"], row["customer"], row["sync_seq"]) for row in rows]
+
+
+async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str, str]:
+    """What our books say of all that Stripe decides, by field."""
+    state = (await open_book(tx, catalog, customer, now)).state
+    at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
+    facts = {
+        "plan": f"{state.plan} (version {state.plan_version})",
+        "standing": state.standing,
+        "ends": _moment(state.ends_at),
+    }
+    for row in await tx.fetch(queries.SUBSCRIPTIONS, **at):
+        name = row["id"]
+        facts |= {
+            f"{name} status": row["status"],
+            f"{name} price": f"{row['price']}, {row['amount_minor']} {row['currency']} a {row['every']}",
+            f"{name} period": f"{_moment(row['period_start'])} to {_moment(row['period_end'])}",
+            f"{name} ends": _moment(row["cancel_at"]),
+        }
+    for row in await tx.fetch(queries.INVOICES, **at, most=EVERY):
+        name = row["id"]
+        facts |= {
+            f"{name} status": row["status"],
+            f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
+        }
+    for row in await tx.fetch(queries.GRANTED, **at):
+        month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
+        facts[f"{row['subscription']} credits of {row['plan']}, {month}"] = "granted"
+    return facts
+
+
+def _moment(at: int | None) -> str:
+    return "never" if at is None else rfc3339(at)
+
+
+async def _keep(tx: Tx, run: Run, customer: str, differences: tuple[Difference, ...], now: int, repaired: bool) -> None:
+    await tx.execute_many(
+        queries.KEEP_DIFFERENCE,
+        [
+            {
+                "cell": cell_of(customer), "customer": customer, "reconciliation": run.id, "field": found.field,
+                "ours": found.ours, "stripes": found.stripes, "at": now, "repaired": int(repaired),
+            }
+            for found in differences
+        ],
+    )  # fmt: skip
+
+
+def _run(row: Row) -> Run:
+    return Run(
+        row["id"], row["by_whom"], row["why"], bool(row["dry_run"]), row["stripe_customer"], row["after"], row["started_at"],
+        row["finished_at"], row["looked"], row["different"], row["failed"],
+    )  # fmt: skip
+
+
+def _found(row: Row) -> Found:
+    return Found(
+        row["reconciliation"], row["customer"], row["field"], row["ours"], row["stripes"], row["at"],
+        bool(row["repaired"]),
+    )  # fmt: skip
+
+
+def _alert(run: Run) -> OperatorAlert:
+    return OperatorAlert(
+        f"reconciliation:{run.id}",
+        "medium",
+        "Customers differed from Stripe",
+        f"Of {run.looked} customers {run.different} differed and were repaired, {run.failed} could not be compared.",
+        f"See what differed under /admin/reconciliation/{run.id}; look for events that never arrived.",
+    )

@@ -1,0 +1,33 @@
+"""How a command works with Stripe: the database, the catalogue with its version numbers, and the gateway."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tollhouse.billing.stripe import Pace, StripeGateway
+from tollhouse.billing.stripe import opened as stripe_opened
+from tollhouse.catalog import Catalog, Configuration
+from tollhouse.catalog.actions import publish
+from tollhouse.cli.database import opened
+from tollhouse.kernel.errors import ConfigurationError
+from tollhouse.store.opening import AnyStore
+
+
+@asynccontextmanager
+async def at_stripe(
+    found: Configuration, calls_per_second: float | None = None
+) -> AsyncIterator[tuple[AnyStore, Catalog, StripeGateway]]:
+    """All three for the time of a block. Raises ConfigurationError without a key."""
+    stripe = found.settings.stripe
+    if stripe.secret_key is None:
+        raise ConfigurationError(
+            "STRIPE_SECRET_KEY is not set",
+            setting="STRIPE_SECRET_KEY",
+            fix="set it (Dashboard → Developers → API keys), or try everything with `tollhouse demo`",
+        )
+    pace = None if calls_per_second is None else Pace(calls_per_second)
+    async with opened(found) as store:
+        async with store.transaction() as tx:
+            catalog = await publish(tx, found.catalog, store.clock.now_ms())
+        key = stripe.secret_key.reveal()
+        async with stripe_opened(key, api_version=stripe.api_version, api_base=stripe.api_base, pace=pace) as gateway:
+            yield store, catalog, gateway
