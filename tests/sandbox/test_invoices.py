@@ -191,6 +191,25 @@ def test_a_renewal_takes_up_what_waits(client: stripe.StripeClient, browser: Bro
     assert [item.currency for item in client.v1.invoice_items.list({"pending": True}).data] == ["eur"]
 
 
+def test_a_discount_on_the_subscription_covers_what_its_renewal_takes_up(
+    client: stripe.StripeClient, customer: stripe.Customer, controls: Controls
+) -> None:
+    half = client.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    live = client.v1.subscriptions.create(
+        {
+            "customer": customer.id,
+            "items": [{"price": starter_price(client).id}],
+            "discounts": [{"coupon": half.id}],
+        }
+    )
+    owe(client, customer, 250)
+    controls.post("clock/advance", to=live["items"].data[0].current_period_end)
+    renewal = client.v1.invoices.list({"subscription": live.id}).data[0]
+    assert (renewal.subtotal, renewal.total, renewal.status) == (1150, 575, "paid")
+    assert renewal.total_discount_amounts is not None
+    assert [off.amount for off in renewal.total_discount_amounts] == [575]
+
+
 def test_what_makes_no_sense_is_refused(client: stripe.StripeClient, customer: stripe.Customer) -> None:
     monthly, other = starter_price(client), ada(client)
     invoice = draft(client, customer)
