@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.stripe_cli import NO_NODE
 from tests.support.tree import ROOT
 
 SKIPPING_TEST = """
@@ -31,6 +32,13 @@ def test_a_skip_fails_the_run_in_continuous_integration(tmp_path: Path, source: 
     assert watched.returncode != 0
     assert reason in watched.stdout
     assert "Nothing may be skipped here" in watched.stdout
+
+
+def test_only_what_needs_node_may_be_skipped_in_continuous_integration_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "test_skipping.py").write_text(SKIPPING_TEST.replace("no database here", NO_NODE))
+    run = _pytest(tmp_path, CI="true")
+    assert run.returncode == 0
+    assert f"SKIPPED [1] test_skipping.py:5: {NO_NODE}" in run.stdout
 
 
 def test_a_skip_is_named_in_the_summary_elsewhere(tmp_path: Path) -> None:

@@ -45,15 +45,15 @@ class Town:
 
 
 @contextmanager
-def standing(database_url: str, preset: str, directory: Path) -> Iterator[Town]:
-    """Everything started and connected: prices in Stripe, and its webhooks sent to the product."""
+def standing(database_url: str, preset: str, directory: Path, events: tuple[str, ...] = EVENTS) -> Iterator[Town]:
+    """Everything started and connected: prices in Stripe, and its webhooks for these events sent to the product."""
     directory.mkdir(parents=True, exist_ok=True)
     toml = files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8")
     (directory / "tollhouse.toml").write_text(toml)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with running_in_thread(Config(port=0, smtp_port=0)) as sandbox:
-        endpoint = _ask(sandbox.url, "webhook_endpoints", url=f"{url}/webhooks/stripe", enabled_events=EVENTS)
+        endpoint = _ask(sandbox.url, "webhook_endpoints", url=f"{url}/webhooks/stripe", enabled_events=events)
         asyncio.run(_make_prices(database_url, directory / "tollhouse.toml", sandbox.url))
         server = RunningServer(
             database_url, toml, directory, secret_key=make_secret_key(database_url), port=port, prelude="",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ EXPANDED = {
 KINDS = (
     *("charges", "checkout/sessions", "coupons", "customers", "disputes", "events", "invoice_payments", "invoices"),
     *(
+        "invoiceitems",
         "payment_intents",
         "prices",
         "products",
@@ -99,6 +101,17 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     )
     browser.pay(pack, "5555555555554444")
     client.v1.checkout.sessions.create({"mode": "setup", "currency": "usd", "success_url": SUCCESS_URL})
+    _bill_by_hand(client, customer.id)
+
+
+def _bill_by_hand(client: stripe.StripeClient, customer: str) -> None:
+    """One invoice that is sent, and an item that waits."""
+    for amount in (300, 400):
+        client.v1.invoice_items.create({"customer": customer, "amount": amount, "currency": "usd"})
+    taken = {"collection_method": "send_invoice", "days_until_due": 7, "pending_invoice_items_behavior": "include"}
+    invoice = client.v1.invoices.create({"customer": customer, **taken})  # type: ignore[arg-type]
+    client.v1.invoices.send_invoice(invoice.id)
+    client.v1.invoice_items.create({"customer": customer, "unit_amount_decimal": Decimal("0.5"), "quantity": 9})
 
 
 def _get(url: str, path: str, expand: list[str] | None = None) -> Any:

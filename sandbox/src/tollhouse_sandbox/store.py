@@ -15,6 +15,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "subscription": ("customer",),
     "invoice": ("customer", "subscription_id"),
     "invoice_payment": ("invoice",),
+    "invoiceitem": ("customer", "invoice"),
     "payment_intent": ("customer",),
     "payment_method": ("customer",),
     "setup_intent": ("customer",),

@@ -188,7 +188,7 @@ def _invoice_failed(scene: Scene) -> None:
 def _renew_now(scene: Scene, subscription: Doc) -> None:
     invoice = subscriptions.renew(scene.world, subscription, start=scene.world.clock.now())
     if invoice["status"] == "draft":
-        subscriptions.collect_renewal(scene.world, invoice)
+        subscriptions.advance_invoice(scene.world, invoice)
 
 
 def _intent(scene: Scene, token: str) -> Doc:

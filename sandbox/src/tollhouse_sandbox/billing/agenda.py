@@ -37,13 +37,13 @@ def _trial_notice(world: World, key: str, moment: int) -> None:
 def _finalize(world: World, key: str, moment: int) -> None:
     invoice = world.store.get("invoice", key)
     if invoice and invoice["status"] == "draft" and invoice["auto_advance"]:
-        subscriptions.collect_renewal(world, invoice)
+        subscriptions.advance_invoice(world, invoice)
 
 
 def _retry(world: World, key: str, moment: int) -> None:
     invoice = world.store.get("invoice", key)
     if invoice and invoice["status"] == "open" and invoice["next_payment_attempt"] == moment:
-        subscriptions.collect_renewal(world, invoice)
+        subscriptions.advance_invoice(world, invoice)
 
 
 def _incomplete(world: World, key: str, moment: int) -> None:

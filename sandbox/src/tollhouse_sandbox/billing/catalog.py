@@ -5,8 +5,10 @@ from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.world import World
 
 
-def create_product(world: World, *, livemode: bool, name: str, key: str | None = None, **given: object) -> Doc:
-    """A product; `given` are further fields of Stripe's object."""
+def create_product(
+    world: World, *, livemode: bool, name: str, key: str | None = None, silent: bool = False, **given: object
+) -> Doc:
+    """A product; `given` are further fields of Stripe's object. No event tells of a silent one."""
     now = world.clock.now()
     product: Doc = {
         "id": key or new_id("prod", 14),
@@ -31,7 +33,8 @@ def create_product(world: World, *, livemode: bool, name: str, key: str | None =
         **given,
     }
     world.store.put("product", product)
-    world.emit("product.created", product)
+    if not silent:
+        world.emit("product.created", product)
     return product
 
 
@@ -43,9 +46,10 @@ def create_price(
     unit_amount: int | None = None,
     unit_amount_decimal: str | None = None,
     recurring: Doc | None = None,
+    silent: bool = False,
     **given: object,
 ) -> Doc:
-    """A price of the product. `recurring`: interval and interval_count; None sells once."""
+    """A price of the product. `recurring`: interval and interval_count; None sells once. No event tells of a silent one."""
     if unit_amount is None and unit_amount_decimal is not None and float(unit_amount_decimal).is_integer():
         unit_amount = int(float(unit_amount_decimal))
     price: Doc = {
@@ -81,8 +85,17 @@ def create_price(
     world.store.put("price", price)
     if recurring:
         world.emit("plan.created", keep_plan(world, price))
-    world.emit("price.created", price)
+    if not silent:
+        world.emit("price.created", price)
     return price
+
+
+def unlisted_price(world: World, currency: str, unit_amount_decimal: str, *, livemode: bool) -> Doc:
+    """The inactive price, of an inactive product, that stands behind an amount billed without a price."""
+    product = create_product(world, livemode=livemode, name="Invoice item", active=False, silent=True)
+    return create_price(
+        world, product, currency=currency, unit_amount_decimal=unit_amount_decimal, active=False, silent=True
+    )
 
 
 def keep_plan(world: World, price: Doc) -> Doc:

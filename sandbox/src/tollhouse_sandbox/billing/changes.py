@@ -2,7 +2,8 @@
 
 import msgspec
 
-from tollhouse_sandbox.billing import discounts, invoices, subscriptions
+from tollhouse_sandbox.billing import discounts, drafts, subscriptions
+from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
@@ -40,7 +41,7 @@ def change_items(
     lines = _without_unchanged(credits, charges)
     for line in charges:
         if line in lines:
-            invoices.remember_debit(world, line, line["amount"], line["discounts"])
+            drafts.remember_debit(world, line, line["amount"], line["discounts"])
     if proration == "always_invoice" and lines:
         _invoice_now(world, subscription, before, lines)
         return
@@ -52,7 +53,7 @@ def end_trial(world: World, subscription: Doc) -> None:
     """Ends the trial now and bills the first paid period."""
     subscription["trial_end"] = world.clock.now()
     invoice = subscriptions.renew(world, subscription, start=world.clock.now())
-    subscriptions.collect_renewal(world, invoice)
+    subscriptions.advance_invoice(world, invoice)
 
 
 def _apply(world: World, subscription: Doc, change: ItemChange) -> None:
@@ -114,8 +115,7 @@ def _line(world: World, subscription: Doc, item: Doc, at: int, words: str, amoun
     product = world.store.get("product", item["price"]["product"])
     name = product["name"] if product else item["price"]["product"]
     quantity = "" if item["quantity"] == 1 else f"{item['quantity']} × "
-    line = invoices.line(
-        world,
+    line = billing_lines.of_subscription_item(
         subscription,
         item,
         amount=amount,
@@ -170,10 +170,10 @@ def _invoice_now(world: World, subscription: Doc, before: Doc, lines: list[Doc])
     if customer is None:
         return
     now = world.clock.now()
-    invoice = invoices.create(
+    invoice = drafts.for_subscription(
         world, customer, lines, reason="subscription_update", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
     discounts.use_up(world, subscription, invoice)
     world.emit_change("customer.subscription.updated", subscription, before)
-    subscriptions.collect_renewal(world, invoice)
+    subscriptions.advance_invoice(world, invoice)

@@ -82,7 +82,12 @@ def pay(world: World, session: Doc, card: Card, email: str, name: str) -> Outcom
     """Submits the page with a card that could be read."""
     address = {**NO_ADDRESS, "country": world.config.country}
     billing = {"email": email, "name": name, "address": address}
-    method = payment_methods.create(world, card, livemode=session["livemode"], billing=billing)
+    return confirm(world, session, payment_methods.create(world, card, livemode=session["livemode"], billing=billing))
+
+
+def confirm(world: World, session: Doc, method: Doc) -> Outcome:
+    """Submits the page with a card that Stripe knows already; its billing details say whose it is."""
+    email, name = method["billing_details"]["email"] or session["customer_email"], method["billing_details"]["name"]
     world.keep_private(session["id"], method=method["id"], email=email, name=name)
     return _attempt(world, session, method, authenticated=False)
 
@@ -133,6 +138,7 @@ def _intent(world: World, session: Doc) -> Doc:
         metadata=data.get("metadata"),
         setup_future_usage="off_session" if subscribing else data.get("setup_future_usage"),
         receipt_email=data.get("receipt_email"),
+        shipping=data.get("shipping"),
     )
     world.keep_private(session["id"], intent=intent["id"])
     return intent

@@ -1,87 +1,12 @@
-"""Invoices from draft to paid, and what becomes of them when a card is declined."""
+"""Invoices from the end of the draft to paid, and what becomes of them when a card is declined."""
 
-from tollhouse_sandbox.billing import discounts, payments
+from tollhouse_sandbox.billing import payments
 from tollhouse_sandbox.cards import Decline
-from tollhouse_sandbox.documents import Doc, listed, snapshot
-from tollhouse_sandbox.identifiers import new_id, random_text
-from tollhouse_sandbox.shapes import INVOICE
+from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.world import World
 
 _NO_CARD = Decline("invoice_no_payment_method_types", "This customer has no default payment method.")
-
-
-def create(
-    world: World, customer: Doc, lines: list[Doc], *, reason: str, period: tuple[int, int], subscription: Doc
-) -> Doc:
-    """A draft for the lines, which become its own, less the subscription's discounts.
-
-    `period` is the one that has been, as on Stripe's invoices.
-    """
-    subtotal = sum(line["amount"] for line in lines)
-    taken_off = discounts.apply(world, subscription, lines)
-    total = subtotal - sum(each["amount"] for each in taken_off)
-    _remember_debits(world, lines)
-    key = new_id("in")
-    now = world.clock.now()
-    for line in lines:
-        line["invoice"] = key
-    invoice: Doc = {
-        "id": key,
-        "object": "invoice",
-        **snapshot(INVOICE),
-        "account_country": world.config.country,
-        "account_name": world.config.account_name,
-        "amount_due": max(0, total),
-        "amount_remaining": max(0, total),
-        "automatically_finalizes_at": now + world.config.finalize_after_seconds,
-        "billing_reason": reason,
-        "collection_method": subscription["collection_method"],
-        "created": now,
-        "currency": subscription["currency"],
-        "customer": customer["id"],
-        "customer_address": customer["address"],
-        "customer_email": customer["email"],
-        "customer_name": customer["name"],
-        "customer_phone": customer["phone"],
-        "customer_shipping": customer["shipping"],
-        "customer_tax_exempt": customer["tax_exempt"],
-        "discounts": [each["discount"] for each in taken_off],
-        "lines": listed(lines, f"/v1/invoices/{key}/lines"),
-        "livemode": customer["livemode"],
-        "next_payment_attempt": now + world.config.finalize_after_seconds,
-        "parent": {
-            "quote_details": None,
-            "subscription_details": {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]},
-            "type": "subscription_details",
-        },
-        "period_end": period[1],
-        "period_start": period[0],
-        "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
-        "total": total,
-        "total_discount_amounts": taken_off,
-        "total_excluding_tax": total,
-        "total_pretax_credit_amounts": discounts.credits_of(taken_off),
-    }
-    world.store.put("invoice", invoice)
-    world.emit("invoice.created", invoice)
-    return invoice
-
-
-def remember_debit(world: World, line: Doc, amount: int, keys: list[str]) -> None:
-    """What an item has cost for the line's time with these discounts: what is left of it can be credited later."""
-    item = line["parent"]["subscription_item_details"]["subscription_item"]
-    period = line["period"]
-    debit = {"amount": amount, "start": period["start"], "end": period["end"], "discounts": keys}
-    world.keep_private(item, debit=debit)
-
-
-def _remember_debits(world: World, lines: list[Doc]) -> None:
-    for line in lines:
-        if not line["parent"]["subscription_item_details"]["proration"]:
-            amounts = line["discount_amounts"]
-            net = line["amount"] - sum(each["amount"] for each in amounts)
-            remember_debit(world, line, net, [each["discount"] for each in amounts])
 
 
 def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
@@ -128,6 +53,7 @@ def _apply_balance(world: World, invoice: Doc, customer: Doc) -> None:
 
 
 def _new_intent(world: World, invoice: Doc) -> Doc:
+    recurs = invoice["billing_reason"] != "manual"
     return payments.create_intent(
         world,
         amount=invoice["amount_due"],
@@ -135,11 +61,11 @@ def _new_intent(world: World, invoice: Doc) -> Doc:
         livemode=invoice["livemode"],
         customer=invoice["customer"],
         description=_DESCRIPTIONS.get(invoice["billing_reason"], "Subscription update"),
-        setup_future_usage="off_session",
+        setup_future_usage="off_session" if recurs else None,
     )
 
 
-_DESCRIPTIONS = {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}
+_DESCRIPTIONS = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
 
 
 def _add_payment(world: World, invoice: Doc, intent: Doc) -> None:
@@ -175,9 +101,18 @@ def intent_of(world: World, invoice: Doc) -> Doc | None:
 
 
 def collect(
-    world: World, invoice: Doc, method: Doc | None, *, off_session: bool, authenticated: bool = False
+    world: World,
+    invoice: Doc,
+    method: Doc | None,
+    *,
+    off_session: bool,
+    authenticated: bool = False,
+    asks_owner: bool = False,
 ) -> Decline | None:
-    """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication."""
+    """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication.
+
+    `asks_owner` waits for that even off session, where the card would be declined otherwise.
+    """
     intent = intent_of(world, invoice)
     if intent is None:
         return None
@@ -186,7 +121,9 @@ def collect(
     if method is None:
         decline: Decline | None = _NO_CARD
     else:
-        decline = payments.confirm(world, intent, method, off_session=off_session, authenticated=authenticated)
+        decline = payments.confirm(
+            world, intent, method, off_session=off_session, authenticated=authenticated, asks_owner=asks_owner
+        )
     if decline:
         record_failure(world, invoice)
         return decline
@@ -199,11 +136,12 @@ def collect(
 
 
 def record_failure(world: World, invoice: Doc) -> None:
-    """A failed attempt: when a renewal's retries are not over, the next one goes on the agenda."""
+    """A failed attempt: when the retries of what collects itself are not over, the next one goes on the agenda."""
     pauses = world.config.payment_retry_days
-    failures = invoice["attempt_count"]
+    failures, reason = invoice["attempt_count"], invoice["billing_reason"]
     invoice["next_payment_attempt"] = None
-    if invoice["billing_reason"] != "subscription_create" and failures <= len(pauses):
+    retried = invoice["auto_advance"] if reason == "manual" else reason != "subscription_create"
+    if retried and failures <= len(pauses):
         invoice["next_payment_attempt"] = world.clock.now() + pauses[failures - 1] * 86_400
         world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])
     world.store.put("invoice", invoice)
@@ -240,61 +178,38 @@ def stop_collecting(world: World, invoice: Doc) -> None:
 
 
 def void(world: World, invoice: Doc) -> None:
-    """Declares an open invoice void and cancels its payment intent."""
+    """Declares an unpaid invoice void and cancels its payment intent."""
     invoice.update(status="void", auto_advance=False, next_payment_attempt=None, amount_remaining=0)
     invoice["status_transitions"]["voided_at"] = world.clock.now()
     world.store.put("invoice", invoice)
     world.emit("invoice.voided", invoice)
-    intent = intent_of(world, invoice)
+    _cancel_payment(world, invoice)
+
+
+def mark_uncollectible(world: World, invoice: Doc) -> None:
+    """Gives an open invoice up; it can still be paid, or voided."""
+    invoice.update(status="uncollectible", auto_advance=False, next_payment_attempt=None)
+    invoice["status_transitions"]["marked_uncollectible_at"] = world.clock.now()
+    world.store.put("invoice", invoice)
+    world.emit("invoice.marked_uncollectible", invoice)
+
+
+def send(world: World, invoice: Doc) -> None:
+    """Tells that the invoice has been sent; in test mode Stripe sends no mail either."""
+    world.emit("invoice.sent", invoice)
+
+
+def settle_elsewhere(world: World, invoice: Doc) -> None:
+    """The customer has paid in another way: nothing is charged."""
+    _cancel_payment(world, invoice)
+    _mark_paid(world, invoice, None)
+
+
+def _cancel_payment(world: World, invoice: Doc) -> None:
+    payment, intent = payment_of(world, invoice), intent_of(world, invoice)
+    if payment and payment["status"] == "open":
+        payment["status"] = "canceled"
+        payment["status_transitions"]["canceled_at"] = world.clock.now()
+        world.store.put("invoice_payment", payment)
     if intent and intent["status"] not in ("succeeded", "canceled"):
         payments.cancel(world, intent, "void_invoice")
-
-
-def line(
-    world: World,
-    subscription: Doc,
-    item: Doc,
-    *,
-    amount: int,
-    description: str,
-    period: tuple[int, int],
-    proration: bool = False,
-) -> Doc:
-    """One line for a subscription item."""
-    price = item["price"]
-    return {
-        "id": f"il_{random_text(24)}",
-        "object": "line_item",
-        "amount": amount,
-        "currency": price["currency"],
-        "description": description,
-        "discount_amounts": [],
-        "discountable": not proration,
-        "discounts": [],
-        "invoice": None,
-        "livemode": subscription["livemode"],
-        "metadata": {**subscription["metadata"], **item["metadata"]},
-        "parent": {
-            "invoice_item_details": None,
-            "subscription_item_details": {
-                "invoice_item": f"ii_{random_text(24)}" if proration else None,
-                "proration": proration,
-                "proration_details": {"credited_items": None},
-                "subscription": subscription["id"],
-                "subscription_item": item["id"],
-            },
-            "type": "subscription_item_details",
-        },
-        "period": {"end": period[1], "start": period[0]},
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-        },
-        "quantity": item["quantity"],
-        "quantity_decimal": str(item["quantity"]),
-        "subscription": subscription["id"],
-        "subtotal": amount,
-        "taxes": [],
-    }

@@ -19,6 +19,7 @@ def create_intent(
     metadata: Doc | None = None,
     setup_future_usage: str | None = None,
     receipt_email: str | None = None,
+    shipping: Doc | None = None,
     automatic: bool = False,
 ) -> Doc:
     """A payment intent (amount in minor units) that waits for a payment method."""
@@ -38,10 +39,19 @@ def create_intent(
         "metadata": metadata or {},
         "receipt_email": receipt_email,
         "setup_future_usage": setup_future_usage,
+        "shipping": whole_shipping(shipping),
     }
     world.store.put("payment_intent", intent)
     world.emit("payment_intent.created", intent)
     return intent
+
+
+def whole_shipping(given: Doc | None) -> Doc | None:
+    """The address of delivery with all its fields."""
+    if given is None:
+        return None
+    address = {**payment_methods.NO_ADDRESS, **(given["address"] or {})}
+    return {"carrier": None, "phone": None, "tracking_number": None, **given, "address": address}
 
 
 def confirm(
@@ -51,15 +61,19 @@ def confirm(
     *,
     off_session: bool,
     authenticated: bool = False,
+    asks_owner: bool = False,
     return_url: str | None = None,
 ) -> Decline | None:
-    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`."""
+    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`.
+
+    `asks_owner` lets it wait for the card's owner even off session.
+    """
     behaviour = payment_methods.behaviour_of(world, method)
     set_up = bool(world.private(method["id"]).get("set_up"))
     wants_owner = behaviour.authentication == "always" or (behaviour.authentication == "until_set_up" and not set_up)
     intent["payment_method"] = method["id"]
     intent["next_action"] = None
-    if wants_owner and not authenticated and not off_session:
+    if wants_owner and not authenticated and (asks_owner or not off_session):
         _ask_for_authentication(world, intent, return_url)
         return None
     if wants_owner and not authenticated:
@@ -185,6 +199,7 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
             "type": "card",
         },
         "receipt_email": intent["receipt_email"],
+        "shipping": snapshot(intent["shipping"]) if intent["shipping"] else None,
         "status": "succeeded" if paid else "failed",
     }
     return world.store.put("charge", charge)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tollhouse_sandbox.billing import discounts, invoices
+from tollhouse_sandbox.billing import discounts, drafts, invoice_items, invoices, lines
 from tollhouse_sandbox.billing.amounts import every, line_amount, money
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, listed, snapshot
@@ -48,7 +48,7 @@ def create(
     for offer in offers or []:
         discounts.attach(world, subscription, offer)
     invoice_lines = [period_line(world, subscription, item, (now, end)) for item in items]
-    invoice = invoices.create(
+    invoice = drafts.for_subscription(
         world, customer, invoice_lines, reason="subscription_create", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
@@ -96,10 +96,10 @@ def period_line(world: World, subscription: Doc, item: Doc, period: tuple[int, i
     product = world.store.get("product", price["product"])
     name = product["name"] if product else price["product"]
     if subscription["status"] == "trialing":
-        return invoices.line(world, subscription, item, amount=0, description=f"Trial period for {name}", period=period)
+        text = f"Trial period for {name}"
+        return lines.of_subscription_item(subscription, item, amount=0, description=text, period=period)
     unit = money(line_amount(price, 1), price["currency"])
-    return invoices.line(
-        world,
+    return lines.of_subscription_item(
         subscription,
         item,
         amount=line_amount(price, item["quantity"]),
@@ -147,11 +147,12 @@ def subscription_of(world: World, invoice: Doc) -> Doc | None:
     return world.store.get("subscription", details["subscription"]) if details else None
 
 
-def payment_method_of(world: World, subscription: Doc) -> Doc | None:
-    """The card that is charged: the subscription's own, else the customer's default."""
-    customer = world.store.get("customer", subscription["customer"])
+def card_of(world: World, invoice: Doc) -> Doc | None:
+    """The card that is charged: the invoice's own, its subscription's, else the customer's default."""
+    customer, subscription = world.store.get("customer", invoice["customer"]), subscription_of(world, invoice)
+    own = subscription["default_payment_method"] if subscription else None
     fallback = customer["invoice_settings"]["default_payment_method"] if customer else None
-    key = subscription["default_payment_method"] or fallback
+    key = invoice["default_payment_method"] or own or fallback
     return world.store.get("payment_method", key) if key else None
 
 
@@ -173,9 +174,12 @@ def renew(world: World, subscription: Doc, *, reason: str = "subscription_cycle"
         item["current_period_start"] = begins
         item["current_period_end"] = next_boundary(anchor, recurring["interval"], recurring["interval_count"], begins)
     period = current_period(subscription)
-    lines = world.private(subscription["id"]).pop("pending_lines", [])
-    lines += [period_line(world, subscription, item, period) for item in subscription["items"]["data"]]
-    invoice = invoices.create(world, customer, lines, reason=reason, period=(old[0], begins), subscription=subscription)
+    bought = world.private(subscription["id"]).pop("pending_lines", [])
+    bought += invoice_items.pending_lines(world, customer, subscription["currency"], subscription["id"])
+    bought += [period_line(world, subscription, item, period) for item in subscription["items"]["data"]]
+    invoice = drafts.for_subscription(
+        world, customer, bought, reason=reason, period=(old[0], begins), subscription=subscription
+    )
     subscription["latest_invoice"] = invoice["id"]
     discounts.use_up(world, subscription, invoice)
     world.emit_change("customer.subscription.updated", subscription, before)
@@ -187,13 +191,14 @@ def renew(world: World, subscription: Doc, *, reason: str = "subscription_cycle"
     return invoice
 
 
-def collect_renewal(world: World, invoice: Doc) -> None:
-    """Finalizes a draft that is due, charges the card on file, and draws the consequences."""
-    subscription = subscription_of(world, invoice)
+def advance_invoice(world: World, invoice: Doc) -> None:
+    """Finalizes a draft that is due, charges the card on file or sends the bill, and draws the consequences."""
     if invoice["status"] == "draft":
         invoices.finalize(world, invoice)
-    if invoice["status"] == "open" and subscription:
-        invoices.collect(world, invoice, payment_method_of(world, subscription), off_session=True)
+    if invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
+        invoices.send(world, invoice)
+    elif invoice["status"] == "open":
+        invoices.collect(world, invoice, card_of(world, invoice), off_session=True)
     settle_invoice(world, invoice)
 
 

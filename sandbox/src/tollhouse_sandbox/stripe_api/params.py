@@ -64,6 +64,13 @@ ADDRESS = fields(
     postal_code=CLEARABLE_TEXT,
     state=CLEARABLE_TEXT,
 )
+SHIPPING = fields(
+    address=required(ADDRESS),
+    carrier=CLEARABLE_TEXT,
+    name=required(TEXT),
+    phone=CLEARABLE_TEXT,
+    tracking_number=CLEARABLE_TEXT,
+)
 MOMENT_RANGE = Param(kind="any")
 PAGE: Spec = {"limit": INTEGER, "starting_after": TEXT, "ending_before": TEXT}
 

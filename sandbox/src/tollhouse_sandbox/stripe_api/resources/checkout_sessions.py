@@ -15,6 +15,7 @@ from tollhouse_sandbox.stripe_api.params import (
     METADATA,
     MOMENT_RANGE,
     PAGE,
+    SHIPPING,
     TEXT,
     TEXTS,
     Spec,
@@ -48,7 +49,11 @@ _CREATE: Spec = {
     "metadata": METADATA,
     "mode": one_of("payment", "setup", "subscription"),
     "payment_intent_data": fields(
-        description=TEXT, metadata=METADATA, receipt_email=TEXT, setup_future_usage=one_of("off_session", "on_session")
+        description=TEXT,
+        metadata=METADATA,
+        receipt_email=TEXT,
+        setup_future_usage=one_of("off_session", "on_session"),
+        shipping=SHIPPING,
     ),
     "payment_method_collection": one_of("always", "if_required"),
     "payment_method_types": TEXTS,

@@ -13,6 +13,7 @@ from tollhouse_sandbox.stripe_api.params import (
     METADATA,
     MOMENT_RANGE,
     PAGE,
+    SHIPPING,
     TEXT,
     TEXTS,
     Spec,
@@ -30,6 +31,7 @@ _SHARED: Spec = {
     "payment_method_data": fields(**METHOD),
     "receipt_email": CLEARABLE_TEXT,
     "setup_future_usage": one_of("off_session", "on_session"),
+    "shipping": SHIPPING,
 }
 _CREATE: Spec = {
     **_SHARED,
@@ -50,6 +52,7 @@ _CONFIRM: Spec = {
     "payment_method_data": fields(**METHOD),
     "return_url": TEXT,
     "setup_future_usage": one_of("off_session", "on_session"),
+    "shipping": SHIPPING,
 }
 _LIST: Spec = {**PAGE, "created": MOMENT_RANGE, "customer": TEXT}
 _REASON = one_of("abandoned", "duplicate", "fraudulent", "requested_by_customer")
@@ -75,6 +78,7 @@ def create(call: Call) -> Doc:
         metadata=merged_metadata({}, given.get("metadata", {})),
         setup_future_usage=given.get("setup_future_usage"),
         receipt_email=given.get("receipt_email"),
+        shipping=given.get("shipping"),
         automatic=(given.get("automatic_payment_methods") or {}).get("enabled", "payment_method_types" not in given),
     )
     if method:
@@ -104,6 +108,8 @@ def update(call: Call) -> Doc:
     for name in ("amount", "customer", "description", "receipt_email", "setup_future_usage"):
         if name in given:
             intent[name] = given[name]
+    if "shipping" in given:
+        intent["shipping"] = payments.whole_shipping(given["shipping"])
     return call.world.store.put("payment_intent", intent)
 
 
@@ -152,6 +158,8 @@ def _method(call: Call, given: Doc) -> Doc | None:
 
 
 def _confirm(call: Call, intent: Doc, method: Doc, given: Doc) -> None:
+    if "shipping" in given:
+        intent["shipping"] = payments.whole_shipping(given["shipping"])
     off_session, back = given.get("off_session", False), given.get("return_url")
     decline = payments.confirm(call.world, intent, method, off_session=off_session, return_url=back)
     if decline:
