@@ -59,7 +59,7 @@ wheel: dev-venv ## the three wheels, into dist/
 	done
 
 clean: ## remove what was built, measured and cached; the demo's data too
-	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .torture
 
 venv: $(VENV)/.ready-demo
 dev-venv: $(VENV)/.ready-dev

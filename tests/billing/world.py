@@ -21,7 +21,7 @@ from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.catalog.model import Catalog, Grant, Meter, PlanVersion, Price, Product
 from tollhouse.customers.actions import create_or_get
 from tollhouse.customers.model import NewCustomer
-from tollhouse.kernel.clock import DAY, MINUTE
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.ledger.actions import read_book
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import Entry, State
@@ -77,6 +77,7 @@ class World:
     sandbox_url: str
     catalog: Catalog = CATALOG
     seen: set[str] = field(default_factory=set)
+    most_events: int = 1_000  # that are looked through for new ones
 
     @property
     def till(self) -> actions.Till:
@@ -113,12 +114,17 @@ class World:
 
     async def pass_days(self, days: int) -> None:
         """Time goes by, here and at Stripe."""
-        await self.control("clock/advance", seconds=days * 86_400)
-        self.store.clock.test_offset_ms += days * DAY
+        await self.pass_seconds(days * 86_400)
+
+    async def pass_seconds(self, seconds: int) -> None:
+        await self.control("clock/advance", seconds=seconds)
+        self.store.clock.test_offset_ms += seconds * 1000
 
     async def new_events(self) -> list[dict[str, Any]]:
         """What Stripe has emitted since this was asked last, the oldest first."""
-        found = (await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events", None))["data"]
+        found = (await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events?limit={self.most_events}", None))[
+            "data"
+        ]
         fresh = [event for event in reversed(found) if event["id"] not in self.seen]
         self.seen |= {event["id"] for event in fresh}
         return fresh

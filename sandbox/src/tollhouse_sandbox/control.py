@@ -13,6 +13,8 @@ from tollhouse_sandbox.faults import Faults
 from tollhouse_sandbox.http import Request, Response, as_json
 from tollhouse_sandbox.world import INTERNAL, World
 
+MOST_EVENTS = 1_000
+
 
 class Problem(Exception):
     """A control was used wrongly: what, and how to use it."""
@@ -136,9 +138,10 @@ def _resend(world: World, kind: str, key: str) -> Doc:
 
 
 async def _events(world: World, request: Request) -> Doc:
-    wanted = request.asked().get("type")
+    asked = request.asked()
+    wanted, limit = asked.get("type"), str(asked.get("limit", ""))
     rows = [event for event in world.store.newest("event") if wanted in (None, event["type"])]
-    return {"data": rows[:1000], "total": len(rows)}
+    return {"data": rows[: int(limit) if limit.isdecimal() else MOST_EVENTS], "total": len(rows)}
 
 
 async def _state(world: World, request: Request) -> Doc:
