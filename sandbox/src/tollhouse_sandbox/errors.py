@@ -48,6 +48,7 @@ NAMES = {
     "setup_intent": "setupintent",
     "subscription": "subscription",
     "subscription_item": "subscription_item",
+    "subscription_schedule": "subscription schedule",
     "webhook_endpoint": "webhook endpoint",
 }
 

@@ -150,7 +150,13 @@ def intent_of(world: World, invoice: Doc) -> Doc | None:
 
 
 def collect(
-    world: World, invoice: Doc, method: Doc | None, *, off_session: bool, authenticated: bool = False
+    world: World,
+    invoice: Doc,
+    method: Doc | None,
+    *,
+    off_session: bool,
+    authenticated: bool = False,
+    return_url: str | None = None,
 ) -> Decline | None:
     """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication."""
     intent = intent_of(world, invoice)
@@ -161,7 +167,9 @@ def collect(
     if method is None:
         decline: Decline | None = _NO_CARD
     else:
-        decline = payments.confirm(world, intent, method, off_session=off_session, authenticated=authenticated)
+        decline = payments.confirm(
+            world, intent, method, off_session=off_session, authenticated=authenticated, return_url=return_url
+        )
     if decline:
         record_failure(world, invoice)
         return decline

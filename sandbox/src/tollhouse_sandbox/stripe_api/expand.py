@@ -23,6 +23,7 @@ _KIND_OF_FIELD = {
     "pending_setup_intent": "setup_intent",
     "price": "price",
     "product": "product",
+    "schedule": "subscription_schedule",
     "setup_intent": "setup_intent",
     "subscription": "subscription",
 }
