@@ -135,7 +135,23 @@ async def _save_subscription(
         cancel_at=_ends_at(subscription, item.period_end),
         ended_at=subscription.ended_at,
         second_since=second_since,
+        **_later_columns(picture, subscription, item.quantity),
     )
+
+
+def _later_columns(picture: _Picture, subscription: Subscription, quantity: int) -> dict[str, Value]:
+    """What it changes to when its period ends, where that is agreed and the price buys a plan."""
+    later = subscription.later if subscription.live else None
+    facts = picture.snapshot.facts_of_prices().get(later.price) if later is not None else None
+    sold = picture.prices.find(facts) if facts is not None else None
+    if later is None or sold is None:
+        return {"later_plan": None, "later_every": None, "later_amount_minor": None, "later_at": None}
+    return {
+        "later_plan": sold.plan,
+        "later_every": sold.every,
+        "later_amount_minor": sold.amount_minor * quantity,
+        "later_at": later.at,
+    }
 
 
 def _ends_at(subscription: Subscription, period_end: int) -> int | None:
@@ -209,7 +225,7 @@ async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> lis
     seconds = [subscription.id for subscription in picture.seconds]
     due: list[PaidMonth] = []
     for month in paid_months(picture.snapshot, picture.prices, seconds):
-        if month.start <= now and month.place not in granted and _still_held(picture, month):
+        if month.start <= now and not month.is_among(granted) and _still_held(picture, month):
             granted.add(month.place)
             due.append(month)
     return due

@@ -58,6 +58,13 @@ class Item(msgspec.Struct, frozen=True):
     period_end: int
 
 
+class LaterPrice(msgspec.Struct, frozen=True):
+    """A change that is agreed and has not come yet: the price's id, and when (a subscription schedule's next phase)."""
+
+    price: str
+    at: int
+
+
 class Subscription(msgspec.Struct, frozen=True):
     """A subscription as Stripe has it now."""
 
@@ -73,6 +80,7 @@ class Subscription(msgspec.Struct, frozen=True):
     ended_at: int | None = None
     trial_end: int | None = None
     metadata: dict[str, str] = {}
+    later: LaterPrice | None = None
 
     @property
     def live(self) -> bool:

@@ -12,6 +12,7 @@ from tollhouse.billing.actions import (
     open_portal,
     open_till,
     payer_of,
+    refresh,
     start_checkout,
     subscription_of,
 )
@@ -33,9 +34,12 @@ class PaymentState(msgspec.Struct, frozen=True):
 
 @get("/app/billing")
 async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
-    """Plan, next payment, invoices; after a Checkout also what became of it."""
+    """Plan, next payment, invoices; after a Checkout or the portal also what became of it."""
     visit = await receive(site, request)
     catalog = site.house.catalog
+    if visit.shell.query.get("portal") == "back" and site.house.stripe is not None:
+        till, payer = await _till(site, visit.signed_in.user)
+        await refresh(till, payer.customer)
     async with site.house.store.reading() as tx:
         account = await load(site, visit, tx)
         subscription = await subscription_of(tx, account.customer)
@@ -45,6 +49,9 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
     values = account.frame | {
         "subscription": subscription,
         "invoices": invoices,
+        "open_invoice": next((each for each in invoices if each.status == "open" and each.page_url), None),
+        "later_plan": catalog.plans.get(subscription.later.plan) if subscription and subscription.later else None,
+        "free_plan": catalog.plans[catalog.free_plan],
         "checkout": checkout if checkout != "success" else "arrived" if paid else "waiting",
         "offer": next((o for o in offers(catalog, "month") if o.plan == account.plan.plan), None),
         "main_meters": [card for card in account.meters if card.kind in ("credits", "quota")],

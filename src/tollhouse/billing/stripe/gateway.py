@@ -138,7 +138,7 @@ class StripeGateway:
     async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
         """Every subscription of a customer in any status, ended ones too."""
         found = []
-        params = {"customer": stripe_id, "status": "all"}
+        params = {"customer": stripe_id, "status": "all", "expand": ["data.schedule"]}
         async for given in self._every("/v1/subscriptions", params, wire.Subscription):
             if given.items.has_more:
                 given = msgspec.structs.replace(given, items=await self._whole_items(given))

@@ -52,7 +52,19 @@ def subscription(given: wire.Subscription) -> model.Subscription:
         ended_at=_maybe_ms(given.ended_at),
         trial_end=_maybe_ms(given.trial_end),
         metadata=given.metadata,
+        later=_later(given.schedule),
     )
+
+
+def _later(given: wire.Schedule | str | None) -> model.LaterPrice | None:
+    """The price of the phase that follows on the present one."""
+    if not isinstance(given, wire.Schedule) or given.current_phase is None:
+        return None
+    ends = given.current_phase.end_date
+    for phase in given.phases:
+        if phase.start_date >= ends and phase.items:
+            return model.LaterPrice(name_of(phase.items[0].price) or "", _ms(phase.start_date))
+    return None
 
 
 def _item(given: wire.SubscriptionItem, owner: wire.Subscription) -> model.Item:

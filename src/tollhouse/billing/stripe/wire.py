@@ -62,6 +62,24 @@ class SubscriptionItem(msgspec.Struct, frozen=True):
     current_period_end: int | None = None
 
 
+class PhaseItem(msgspec.Struct, frozen=True):
+    price: Reference
+
+
+class Phase(msgspec.Struct, frozen=True):
+    start_date: int
+    items: list[PhaseItem]
+
+
+class CurrentPhase(msgspec.Struct, frozen=True):
+    end_date: int
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    phases: list[Phase]
+    current_phase: CurrentPhase | None = None
+
+
 class Subscription(msgspec.Struct, frozen=True):
     id: str
     status: str
@@ -77,6 +95,7 @@ class Subscription(msgspec.Struct, frozen=True):
     current_period_start: int | None = None
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
+    schedule: Schedule | str | None = None
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
