@@ -1,6 +1,7 @@
 """What the pages, the API and the command line call: selling, reading what was paid, and events that wait for staff.
 
 start_checkout(till, payer, plan, interval) -> url        open_portal(till, payer) -> url
+start_pack_checkout(till, payer, pack) -> url             has_arrived(tx, customer, session)
 subscription_of(tx, customer)    invoices_of(tx, customer)    refresh(till, customer)
 list_events(tx, status)          replay(tx, id, now)
 """
@@ -12,6 +13,7 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
+from tollhouse.billing.packs import has_arrived, start_pack_checkout
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.billing.syncing import SOURCE
@@ -27,6 +29,7 @@ __all__ = [
     "Till",
     "count_attempt",
     "ensure_prices",
+    "has_arrived",
     "invoices_of",
     "link_of_customer",
     "list_events",
@@ -39,6 +42,7 @@ __all__ = [
     "replay",
     "require_gateway",
     "start_checkout",
+    "start_pack_checkout",
     "subscription_of",
 ]
 

@@ -1,12 +1,13 @@
 """One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
 
-the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month  ->  facts
+the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month and pack  ->  facts
 """
 
 import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.model import OWING_STATUSES, Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.packs import grant_purchases
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -58,6 +59,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await _save_invoices(tx, customer, snapshot, now)
     await _learn(tx, picture, now)
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
+    await grant_purchases(tx, catalog, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)

@@ -31,6 +31,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         snapshot.subscriptions,
         snapshot.invoices,
         {name: facts for name, facts in further.items() if facts is not None},
+        snapshot.purchases,
     )
 
 

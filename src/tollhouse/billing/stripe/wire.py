@@ -185,6 +185,10 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     status: str | None = None
     url: str | None = None
     metadata: dict[str, str] | None = None
+    mode: str = "subscription"
+    payment_status: str | None = None
+    amount_total: int | None = None
+    currency: str | None = None
 
 
 class PortalSession(msgspec.Struct, frozen=True):
