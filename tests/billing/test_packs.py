@@ -17,8 +17,6 @@ from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.store import Sql
 
-pytestmark = pytest.mark.row("X11")
-
 PACKS = {
     "small": Pack("small", "500 credits", "credits", 500_000, (PackPrice(700, "usd", "tollhouse_pack_small_once_usd"),)),
     "brief": Pack(
@@ -41,6 +39,7 @@ async def lots(world: World, customer: str) -> list[tuple[int, str]]:
     return sorted((lot.amount // 1000, lot.source) for lot in found)
 
 
+@pytest.mark.row("X11")
 async def test_a_pack_is_granted_once_with_what_was_paid_for_it(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
@@ -65,6 +64,7 @@ async def test_a_pack_is_granted_once_with_what_was_paid_for_it(schema_url: str)
         assert (note["pack"], note["session"], note["credits_granted"]) == ("small", session, 500)
 
 
+@pytest.mark.row("X11")
 async def test_every_order_of_the_events_and_a_single_one_of_them_bring_it(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         about = ("checkout.session.completed", "payment_intent.succeeded", "charge.succeeded")
@@ -77,6 +77,7 @@ async def test_every_order_of_the_events_and_a_single_one_of_them_bring_it(schem
             assert await lots(world, customer) == [(100, "plan"), (500, "bought")]
 
 
+@pytest.mark.row("X11")
 async def test_it_goes_beside_a_subscription_and_outlives_its_renewal(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
@@ -92,6 +93,7 @@ async def test_it_goes_beside_a_subscription_and_outlives_its_renewal(schema_url
         assert (await world.state(ada)).plan == "starter"
 
 
+@pytest.mark.row("X11")
 async def test_an_open_page_of_a_pack_does_not_hinder_a_plan(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
@@ -104,6 +106,7 @@ async def test_an_open_page_of_a_pack_does_not_hinder_a_plan(schema_url: str) ->
         assert await lots(world, ada) == [(500, "bought"), (1_000, "plan")]
 
 
+@pytest.mark.row("X11")
 async def test_nothing_is_granted_that_is_not_paid(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
@@ -114,6 +117,7 @@ async def test_nothing_is_granted_that_is_not_paid(schema_url: str) -> None:
             await buy(world, ada, "vast")
 
 
+@pytest.mark.row("X11")
 async def test_setup_makes_each_price_once(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         again = await actions.ensure_prices(world.store, world.gateway, SELLING)
@@ -128,6 +132,7 @@ async def test_setup_makes_each_price_once(schema_url: str) -> None:
         ]
 
 
+@pytest.mark.row("X11")
 @pytest.mark.parametrize(("status", "granted"), [("unpaid", False), ("no_payment_required", False), ("paid", True)])
 def test_a_completed_session_counts_once_its_delayed_payment_has_come(status: str, granted: bool) -> None:
     session: dict[str, Any] = {

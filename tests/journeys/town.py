@@ -45,10 +45,10 @@ class Town:
 
 
 @contextmanager
-def standing(database_url: str, preset: str, directory: Path) -> Iterator[Town]:
-    """Everything started and connected: prices in Stripe, and its webhooks sent to the product."""
+def standing(database_url: str, preset: str, directory: Path, more: str = "") -> Iterator[Town]:
+    """Everything started and connected: prices in Stripe, and its webhooks sent to the product. `more` joins the preset."""
     directory.mkdir(parents=True, exist_ok=True)
-    toml = files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8")
+    toml = files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8") + more
     (directory / "tollhouse.toml").write_text(toml)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
