@@ -218,6 +218,13 @@ async def test_the_portal_answers_with_a_page(product: Served) -> None:
     assert answer.json()["url"].startswith(str(product.house.settings.stripe.api_base))
 
 
+async def test_a_checkout_is_for_a_plan_or_for_a_pack(product: Served) -> None:
+    await product.customer("user_123")
+    for body, code in (({"plan": "starter", "pack": "small"}, "invalid_request"), ({"pack": "small"}, "unknown_pack")):
+        answer = await product.ask("/billing/checkout", user_id="user_123", **body)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
 async def test_what_cannot_be_bought_is_refused_with_the_reason(product: Served) -> None:
     await product.customer("user_123")
     refused: list[tuple[dict[str, str], int, str]] = [

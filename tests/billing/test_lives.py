@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Literal
 
 import msgspec
 import pytest
 
-from tests.billing.world import FAILS_LATER, World
+from tests.billing.world import CATALOG, FAILS_LATER, World, _submit, opened
 from tollhouse.billing import actions
 from tollhouse.catalog.model import Catalog, PlanVersion
+from tollhouse.kernel.money import Money
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.granting import NewLot
 
@@ -228,3 +231,88 @@ def _with_credits(plan: PlanVersion, credits: int) -> PlanVersion:
 def _sold_now(catalog: Catalog, newer: PlanVersion) -> Catalog:
     versions = {(plan.plan, plan.version): plan for plan in catalog.plans.values()}
     return msgspec.structs.replace(catalog, plans={**catalog.plans, newer.plan: newer}, versions=versions)
+
+
+async def switch(world: World, customer: str, lookup_key: str) -> None:
+    """The customer changes to the price in Stripe's portal, and its events arrive."""
+    stripe_id = await stripe_id_of(world, customer)
+    price = await world.gateway.price_of_key(lookup_key)
+    assert price is not None
+    portal = await world.gateway.create_portal(stripe_id, "http://127.0.0.1:9/app/billing")
+    await asyncio.to_thread(
+        _submit, f"{portal}/confirm/{await subscription_id_of(world, customer)}", {"price": price.id}
+    )
+    await world.catch_up()
+
+
+MONTHLY, YEARLY = "tollhouse_premium_month_eur", "tollhouse_premium_year_eur"
+
+
+@pytest.mark.row("U1")
+@pytest.mark.parametrize("mode", ["replace", "add"])
+async def test_from_the_month_to_the_year_and_back_nothing_is_granted_twice(
+    schema_url: str, mode: Literal["replace", "add"]
+) -> None:
+    plans = {
+        name: msgspec.structs.replace(
+            plan, grants=tuple(msgspec.structs.replace(grant, mode=mode) for grant in plan.grants)
+        )
+        for name, plan in CATALOG.plans.items()
+    }
+    async with opened(schema_url, msgspec.structs.replace(CATALOG, plans=plans)) as world:
+        ada = await world.customer()
+        await world.buy(ada, "premium")
+        await world.catch_up()
+        await world.pass_days(35)
+        await world.catch_up()
+
+        async def grants() -> int:
+            return len([e for e in await world.book(ada) if e.action in ("plan_upgraded", "plan_renewed")])
+
+        assert await grants() == 2
+        await switch(world, ada, YEARLY)
+        assert await grants() == 3
+        async with world.store.reading() as tx:
+            found = await actions.subscription_of(tx, ada)
+            newest = (await actions.invoices_of(tx, ada))[0]
+        assert found is not None
+        assert (found.every, found.price.amount_minor) == ("year", 3_000)
+        assert newest.paid.amount_minor < 3_000
+
+        await switch(world, ada, MONTHLY)
+        async with world.store.reading() as tx:
+            waiting = await actions.subscription_of(tx, ada)
+        assert waiting is not None
+        assert (waiting.every, waiting.later) == (
+            "year", actions.LaterPrice("premium", "month", Money(400, "eur"), waiting.period_end),
+        )  # fmt: skip
+        for _ in range(12):
+            await world.pass_days(31)
+            await world.catch_up()
+        assert await grants() == 3 + 12
+        async with world.store.reading() as tx:
+            changed = await actions.subscription_of(tx, ada)
+        assert changed is not None
+        assert (changed.every, changed.later) == ("month", None)
+
+
+@pytest.mark.row("U1")
+async def test_a_year_that_is_cut_short_brings_no_months_beside_the_new_price(world: World) -> None:
+    ada = await world.customer()
+    await world.buy(ada, "premium", interval="year")
+    await world.catch_up()
+    await world.pass_days(40)
+    await world.catch_up()
+    monthly = await world.gateway.price_of_key(MONTHLY)
+    assert monthly is not None
+    subscription = await subscription_id_of(world, ada)
+    item = (await world.stripe("get", f"/v1/subscriptions/{subscription}"))["items"]["data"][0]["id"]
+
+    await world.stripe("post", f"/v1/subscriptions/{subscription}", items=[{"id": item, "price": monthly.id}])
+    await world.catch_up()
+    for _ in range(3):
+        await world.pass_days(15)
+        await world.catch_up()
+
+    months = [entry for entry in await world.book(ada) if entry.action in ("plan_upgraded", "plan_renewed")]
+    assert len(months) == 2 + 2

@@ -33,6 +33,7 @@ PLACES = [
     ("[actions.draw]", f"[actions.draw]\n{UNKNOWN}", "actions.draw", "## `[actions.NAME]`"),
     ("[tools.poster]", f"[tools.poster]\n{UNKNOWN}", "tools.poster", "## `[tools.NAME]`"),
     ("[plans.studio]", f"[plans.studio]\n{UNKNOWN}", "plans.studio", "## `[plans.NAME]`"),
+    ("[packs.refill]", f"[packs.refill]\n{UNKNOWN}", "packs.refill", "## `[packs.NAME]`"),
     ('every = "month"', f'every = "month", {UNKNOWN}', "plans.studio.prices[0]", "### A price"),
     ("amount = 40", f"amount = 40, {UNKNOWN}", "plans.free.credits.credits", "### Credits"),
     ('channel = "email"', f'channel = "email", {UNKNOWN}', "plans.studio.support", "### Support"),

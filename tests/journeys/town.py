@@ -45,10 +45,12 @@ class Town:
 
 
 @contextmanager
-def standing(database_url: str, preset: str, directory: Path, events: tuple[str, ...] = EVENTS) -> Iterator[Town]:
-    """Everything started and connected: prices in Stripe, and its webhooks for these events sent to the product."""
+def standing(
+    database_url: str, preset: str, directory: Path, events: tuple[str, ...] = EVENTS, more: str = ""
+) -> Iterator[Town]:
+    """Everything started and connected: prices in Stripe, its webhooks for these events sent here. `more` joins the preset."""
     directory.mkdir(parents=True, exist_ok=True)
-    toml = files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8")
+    toml = files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8") + more
     (directory / "tollhouse.toml").write_text(toml)
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -168,16 +168,3 @@ def test_the_pages_of_the_sandbox_show_what_happened(
     assert browser.open("/clock", {"by": "month"}).status == 303
     assert controls.get("clock")["now"] - before >= 28 * 86_400
     assert len(client.v1.invoices.list().data) == 2
-
-
-def test_the_portal_cancels_and_resumes(client: stripe.StripeClient, browser: Browser) -> None:
-    customer = ada(client)
-    browser.pay(subscribing(client, customer.id, starter_price(client).id), "4242424242424242")
-    portal = client.v1.billing_portal.sessions.create({"customer": customer.id, "return_url": "http://127.0.0.1:9/app"})
-    live = client.v1.subscriptions.list().data[0]
-    assert "Cancel at the period" in browser.open(portal.url).text
-    browser.open(portal.url, {"subscription": live.id, "answer": "cancel"})
-    assert client.v1.subscriptions.retrieve(live.id).cancel_at_period_end is True
-    browser.open(portal.url, {"subscription": live.id, "answer": "resume"})
-    assert client.v1.subscriptions.retrieve(live.id).cancel_at_period_end is False
-    assert browser.open("/portal/guessed").status == 404

@@ -10,7 +10,7 @@ import stripe
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from tests.sandbox.outside import SUCCESS_URL, ada, starter_price, subscribing
+from tests.sandbox.outside import SUCCESS_URL, Browser, Controls, ada, starter_price, subscribing
 from tests.support.chromium import running_chromium
 from tollhouse_sandbox.server import Running
 
@@ -68,6 +68,47 @@ async def test_every_page_is_accessible_and_fits_the_screen(
             await page.goto(sandbox.url + path)
             assert await _faults(page) == [], path
             assert await _fits(page), path
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+async def test_every_page_of_the_portal_is_accessible_and_fits_the_screen(
+    client: stripe.StripeClient,
+    browser: Browser,
+    controls: Controls,
+    sandbox: Running,
+    scheme: Literal["light", "dark"],
+    width: int,
+) -> None:
+    customer = await asyncio.to_thread(ada, client)
+    price = await asyncio.to_thread(starter_price, client)
+    plus = await asyncio.to_thread(starter_price, client, amount=2900)
+    small = await asyncio.to_thread(starter_price, client, amount=100)
+    session = await asyncio.to_thread(subscribing, client, customer.id, price.id)
+    await asyncio.to_thread(browser.pay, session, "4000000000000341")
+    live = (await client.v1.subscriptions.list_async()).data[0]
+    portal = await client.v1.billing_portal.sessions.create_async({"customer": customer.id, "return_url": sandbox.url})
+    await asyncio.to_thread(browser.open, f"{portal.url}/confirm/{live.id}", {"price": small.id})
+    declined = {"number": "4000000000000002", "expiry": "12 / 40", "cvc": "123", "name": "Ada"}
+    async with running_chromium() as chromium:
+        context = await chromium.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+        )
+        page = await context.new_page()
+        for step in ("", f"/update/{live.id}", f"/confirm/{live.id}?price={plus.id}", f"/cancel/{live.id}", "/card"):
+            await page.goto(portal.url + step)
+            assert await _faults(page) == [], step
+            assert await _fits(page), step
+        for name, typed in declined.items():
+            await page.fill(f"[name={name}]", typed)
+        await page.get_by_role("button", name="Save card").click()
+        assert await _faults(page) == []
+        await asyncio.to_thread(controls.post, "clock/advance", seconds=40 * 86_400)
+        invoice = (await client.v1.invoices.list_async()).data[0]
+        for address in (portal.url, str(invoice.hosted_invoice_url)):
+            await page.goto(address)
+            assert await _faults(page) == [], address
+            assert await _fits(page), address
 
 
 @pytest.mark.browser

@@ -52,6 +52,7 @@ NAMES = {
     "setup_intent": "setupintent",
     "subscription": "subscription",
     "subscription_item": "subscription_item",
+    "subscription_schedule": "subscription schedule",
     "webhook_endpoint": "webhook endpoint",
 }
 

@@ -13,6 +13,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "price": ("lookup_key", "product"),
     "checkout.session": ("customer", "subscription"),
     "subscription": ("customer",),
+    "subscription_schedule": ("customer",),
     "invoice": ("customer", "subscription_id"),
     "invoice_payment": ("invoice",),
     "invoiceitem": ("customer", "invoice"),

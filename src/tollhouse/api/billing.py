@@ -9,20 +9,29 @@ from litestar.params import JSONBody
 
 from tollhouse.api.answers import EITHER_SECURITY, TheHouse, answers_with, problems
 from tollhouse.api.sessions import AnyRequest, Caller, caller_of
-from tollhouse.billing.actions import Payer, open_portal, open_till, payer_of, start_checkout
+from tollhouse.billing.actions import (
+    Payer,
+    open_portal,
+    open_till,
+    payer_of,
+    start_checkout,
+    start_pack_checkout,
+)
 from tollhouse.customers.actions import resolve
 from tollhouse.house import House
 from tollhouse.identity.emails import normal_email
+from tollhouse.kernel.errors import InvalidRequest
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who buys what. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year."""
+    """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year."""
 
-    plan: Text
     user_id: Text
+    plan: Text | None = None
+    pack: Text | None = None
     email: Annotated[str, msgspec.Meta(max_length=254)] | None = None
     interval: Text | None = None
 
@@ -44,14 +53,18 @@ class PageAddress(msgspec.Struct, frozen=True):
     responses=answers_with(PageAddress) | NOT_YOURS | problems(_409="`already_subscribed`, with the portal's `url`"),
 )  # fmt: skip
 async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[CheckoutRequest]) -> PageAddress:
-    """A Stripe Checkout page for a plan. 409 `already_subscribed` carries the portal's `url`."""
+    """A Stripe Checkout page for a plan or a pack. 409 `already_subscribed` carries the portal's `url`."""
     caller = await caller_of(house, request)
+    if (data.plan is None) == (data.pack is None):
+        raise InvalidRequest("name a plan or a pack, one of the two", fix="send either `plan` or `pack`")
     email = normal_email(data.email) if data.email else None
     payer = await _payer(house, caller, data.user_id, email)
     till = open_till(house.store, house.catalog, house.stripe, house.settings)
     # A server's own address says nothing about who pays; a browser's does (row U13).
     address = None if caller.is_server or request.client is None else request.client.host
-    return PageAddress(await start_checkout(till, payer, data.plan, data.interval, address=address))
+    if data.pack is not None:
+        return PageAddress(await start_pack_checkout(till, payer, data.pack, address=address))
+    return PageAddress(await start_checkout(till, payer, data.plan or "", data.interval, address=address))
 
 
 @post(

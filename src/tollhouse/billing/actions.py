@@ -1,7 +1,8 @@
 """What the pages, the API and the command line call: selling, reading what was paid, and events that wait for staff.
 
 start_checkout(till, payer, plan, interval) -> url        open_portal(till, payer) -> url
-subscription_of(tx, customer)    invoices_of(tx, customer)
+start_pack_checkout(till, payer, pack) -> url             has_arrived(tx, customer, session)
+subscription_of(tx, customer)    invoices_of(tx, customer)    refresh(till, customer)
 list_events(tx, status)          replay(tx, id, now)
 """
 
@@ -12,11 +13,13 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
+from tollhouse.billing.packs import has_arrived, start_pack_checkout
+from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.billing.syncing import SOURCE
 from tollhouse.kernel.errors import NotFound
 from tollhouse.kernel.money import Money
-from tollhouse.store import Tx, cell_of, inbox
+from tollhouse.store import Row, Tx, cell_of, inbox
 from tollhouse.store.inbox import Event
 
 LONGEST_EVENT_ID = 255
@@ -26,6 +29,7 @@ __all__ = [
     "Till",
     "count_attempt",
     "ensure_prices",
+    "has_arrived",
     "invoices_of",
     "link_of_customer",
     "list_events",
@@ -34,11 +38,22 @@ __all__ = [
     "payer_of",
     "read_event",
     "receive",
+    "refresh",
     "replay",
     "require_gateway",
     "start_checkout",
+    "start_pack_checkout",
     "subscription_of",
 ]
+
+
+class LaterPrice(msgspec.Struct, frozen=True):
+    """What a subscription changes to at `at` (ms), once that is agreed."""
+
+    plan: str
+    every: str
+    price: Money
+    at: int
 
 
 class SubscriptionView(msgspec.Struct, frozen=True):
@@ -52,6 +67,7 @@ class SubscriptionView(msgspec.Struct, frozen=True):
     period_start: int
     period_end: int
     cancel_at: int | None
+    later: LaterPrice | None = None
 
 
 class InvoiceView(msgspec.Struct, frozen=True):
@@ -76,9 +92,16 @@ async def subscription_of(tx: Tx, customer: str) -> SubscriptionView | None:
         if row["status"] in LIVE_STATUSES and row["plan"] is not None and row["second_since"] is None:
             return SubscriptionView(
                 row["id"], row["status"], row["plan"], row["every"], Money(row["amount_minor"], row["currency"]),
-                row["period_start"], row["period_end"], row["cancel_at"],
+                row["period_start"], row["period_end"], row["cancel_at"], _later(row),
             )  # fmt: skip
     return None
+
+
+def _later(row: Row) -> LaterPrice | None:
+    if row["later_plan"] is None:
+        return None
+    price = Money(row["later_amount_minor"], row["currency"])
+    return LaterPrice(row["later_plan"], row["later_every"], price, row["later_at"])
 
 
 async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceView]:

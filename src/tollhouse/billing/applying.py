@@ -1,12 +1,13 @@
 """One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
 
-the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month  ->  facts
+the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month and pack  ->  facts
 """
 
 import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.model import OWING_STATUSES, Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.packs import grant_purchases
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -58,6 +59,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await _save_invoices(tx, customer, snapshot, now)
     await _learn(tx, picture, now)
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
+    await grant_purchases(tx, catalog, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)
@@ -135,7 +137,23 @@ async def _save_subscription(
         cancel_at=_ends_at(subscription, item.period_end),
         ended_at=subscription.ended_at,
         second_since=second_since,
+        **_later_columns(picture, subscription, item.quantity),
     )
+
+
+def _later_columns(picture: _Picture, subscription: Subscription, quantity: int) -> dict[str, Value]:
+    """What it changes to when its period ends, where that is agreed and the price buys a plan."""
+    later = subscription.later if subscription.live else None
+    facts = picture.snapshot.facts_of_prices().get(later.price) if later is not None else None
+    sold = picture.prices.find(facts) if facts is not None else None
+    if later is None or sold is None:
+        return {"later_plan": None, "later_every": None, "later_amount_minor": None, "later_at": None}
+    return {
+        "later_plan": sold.plan,
+        "later_every": sold.every,
+        "later_amount_minor": sold.amount_minor * quantity,
+        "later_at": later.at,
+    }
 
 
 def _ends_at(subscription: Subscription, period_end: int) -> int | None:
@@ -209,7 +227,7 @@ async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> lis
     seconds = [subscription.id for subscription in picture.seconds]
     due: list[PaidMonth] = []
     for month in paid_months(picture.snapshot, picture.prices, seconds):
-        if month.start <= now and month.place not in granted and _still_held(picture, month):
+        if month.start <= now and not month.is_among(granted) and _still_held(picture, month):
             granted.add(month.place)
             due.append(month)
     return due

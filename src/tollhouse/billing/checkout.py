@@ -20,7 +20,7 @@ from tollhouse.store import Store, cell_of
 
 SUCCESS_PATH = "/app/billing?checkout=success&session={CHECKOUT_SESSION_ID}"
 CANCEL_PATH = "/app/billing?checkout=cancelled"
-RETURN_PATH = "/app/billing"
+RETURN_PATH = "/app/billing?portal=back"
 INTERVALS = {"monthly": "month", "yearly": "year", "annual": "year", "month": "month", "year": "year"}
 
 

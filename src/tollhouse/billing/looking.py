@@ -20,12 +20,18 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         for line in invoice.lines
         if line.price is not None and line.subscription is not None and line.price not in known
     }
+    wanted |= {
+        found.later.price
+        for found in snapshot.subscriptions
+        if found.live and found.later is not None and found.later.price not in known
+    }
     further = {name: prices.facts_of(name) or await _price(gateway, name) for name in sorted(wanted)}
     return Snapshot(
         snapshot.customer,
         snapshot.subscriptions,
         snapshot.invoices,
         {name: facts for name, facts in further.items() if facts is not None},
+        snapshot.purchases,
     )
 
 

@@ -5,6 +5,8 @@ Times are milliseconds since 1970 in UTC, money is minor units of a lower-case c
 
 import msgspec
 
+from tollhouse.kernel.money import Money
+
 LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"})
 """A subscription in one of these has begun and has not ended (docs.stripe.com/billing/subscriptions/overview)."""
 
@@ -15,6 +17,10 @@ CUSTOMER_KEY = "tollhouse_customer"
 PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
 OPENED_KEY = "tollhouse_opened"
+PACK_KEY = "tollhouse_pack"
+PACK_METER_KEY = "tollhouse_pack_meter"
+PACK_AMOUNT_KEY = "tollhouse_pack_amount"
+PACK_EXPIRY_KEY = "tollhouse_pack_expires_after_ms"
 """Keys of the metadata that we write on Stripe's objects."""
 
 
@@ -58,6 +64,13 @@ class Item(msgspec.Struct, frozen=True):
     period_end: int
 
 
+class LaterPrice(msgspec.Struct, frozen=True):
+    """A change that is agreed and has not come yet: the price's id, and when (a subscription schedule's next phase)."""
+
+    price: str
+    at: int
+
+
 class Subscription(msgspec.Struct, frozen=True):
     """A subscription as Stripe has it now."""
 
@@ -73,6 +86,7 @@ class Subscription(msgspec.Struct, frozen=True):
     ended_at: int | None = None
     trial_end: int | None = None
     metadata: dict[str, str] = {}
+    later: LaterPrice | None = None
 
     @property
     def live(self) -> bool:
@@ -123,6 +137,18 @@ class StripeCustomer(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
 
 
+class Purchase(msgspec.Struct, frozen=True):
+    """A paid Checkout session of a pack, as it was sold. `amount` is scaled."""
+
+    session: str
+    pack: str
+    meter: str
+    amount: int
+    paid: Money
+    created_at: int
+    expires_at: int | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything Stripe says about one customer at one moment, each list read to its end."""
 
@@ -130,6 +156,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     subscriptions: tuple[Subscription, ...]
     invoices: tuple[Invoice, ...]
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
+    purchases: tuple[Purchase, ...] = ()
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""
@@ -148,6 +175,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     opened_at: int
     expires_at: int
     url: str | None = None
+    mode: str = "subscription"
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):

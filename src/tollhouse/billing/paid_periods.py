@@ -27,6 +27,8 @@ class PaidMonth(msgspec.Struct, frozen=True):
     period_end: int  # of the whole line: a year for a yearly price
     paid: Money
     action: str
+    nth: int = 0  # of the line's months, from 0
+    outrun: bool = False  # the subscription's periods have begun anew since: `number` counts from the line's own start
 
     @property
     def key(self) -> str:
@@ -37,6 +39,15 @@ class PaidMonth(msgspec.Struct, frozen=True):
     def place(self) -> tuple[str, str, int, int]:
         """What is granted once, whichever line pays for it."""
         return self.subscription, self.sold.plan, self.period_end, self.number
+
+    def is_among(self, granted: Iterable[tuple[str, str, int, int]]) -> bool:
+        """Whether one of these places is this month's. Its number alone would not do: another interval moves the anchor
+        from which months are counted. A monthly line is one month whatever its number; of a year's line that was
+        outrun, so many months from the first on are granted as there are places."""
+        of_line = [place[3] for place in granted if place[:3] == self.place[:3]]
+        if self.sold.every != "year":
+            return bool(of_line)
+        return self.nth < len(of_line) if self.outrun else self.number in of_line
 
 
 def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> list[PaidMonth]:
@@ -83,7 +94,8 @@ def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice
 
 
 def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None) -> list[PaidMonth]:
-    anchor = owner.anchor if owner is not None else line.period_start
+    outrun = owner is not None and line.period_start < owner.anchor
+    anchor = line.period_start if owner is None or outrun else owner.anchor
     action = "plan_upgraded" if invoice.reason == "subscription_create" or line.proration else "plan_renewed"
     spans = _spans(line, sold, anchor)
     count = len(spans)
@@ -100,8 +112,12 @@ def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscri
             # Shares of whole minor units that add up to what was paid.
             paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
             action=action if k == 0 else "plan_renewed",
+            nth=k,
+            outrun=outrun,
         )
         for k, (number, start, end) in enumerate(spans)
+        # Periods that begin anew pay for their own months; what was left of the old one has been credited.
+        if not outrun or owner is None or start < owner.anchor
     ]
 
 

@@ -39,7 +39,7 @@ LEARN_PRICE = Sql(
 # --- Subscriptions and invoices -------------------------------------------------------------------------------------
 _SUBSCRIPTION = (
     "id, status, plan, version, price, every, currency, amount_minor, created_at, period_start, period_end, cancel_at,"
-    " ended_at, second_since"
+    " ended_at, second_since, later_plan, later_every, later_amount_minor, later_at"
 )
 SUBSCRIPTIONS = Sql(
     f"select {_SUBSCRIPTION} from subscription where cell = :cell and customer = :customer order by created_at, id"
@@ -47,11 +47,14 @@ SUBSCRIPTIONS = Sql(
 SAVE_SUBSCRIPTION = Sql(
     f"insert into subscription (cell, customer, {_SUBSCRIPTION})"
     " values (:cell, :customer, :id, :status, :plan, :version, :price, :every, :currency, :amount_minor, :created_at,"
-    " :period_start, :period_end, :cancel_at, :ended_at, :second_since)"
+    " :period_start, :period_end, :cancel_at, :ended_at, :second_since, :later_plan, :later_every, :later_amount_minor,"
+    " :later_at)"
     " on conflict (cell, customer, id) do update set status = excluded.status, plan = excluded.plan,"
     " version = excluded.version, price = excluded.price, every = excluded.every, currency = excluded.currency,"
     " amount_minor = excluded.amount_minor, period_start = excluded.period_start, period_end = excluded.period_end,"
-    " cancel_at = excluded.cancel_at, ended_at = excluded.ended_at, second_since = excluded.second_since"
+    " cancel_at = excluded.cancel_at, ended_at = excluded.ended_at, second_since = excluded.second_since,"
+    " later_plan = excluded.later_plan, later_every = excluded.later_every,"
+    " later_amount_minor = excluded.later_amount_minor, later_at = excluded.later_at"
 )
 _INVOICE = (
     "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, created_at, paid_at,"

@@ -309,6 +309,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str,
             f"{name} price": f"{row['price']}, {row['amount_minor']} {row['currency']} a {row['every']}",
             f"{name} period": f"{_moment(row['period_start'])} to {_moment(row['period_end'])}",
             f"{name} ends": _moment(row["cancel_at"]),
+            f"{name} changes": _later(row),
         }
     for row in await tx.fetch(queries.INVOICES, **at, most=EVERY):
         name = row["id"]
@@ -320,6 +321,13 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str,
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
         facts[f"{row['subscription']} credits of {row['plan']}, {month}"] = "granted"
     return facts
+
+
+def _later(row: Row) -> str:
+    if row["later_plan"] is None:
+        return "never"
+    price = f"{row['later_amount_minor']} {row['currency']} a {row['later_every']}"
+    return f"{row['later_plan']}, {price}, {_moment(row['later_at'])}"
 
 
 def _moment(at: int | None) -> str:

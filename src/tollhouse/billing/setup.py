@@ -5,10 +5,10 @@ from typing import Literal
 
 import msgspec
 
-from tollhouse.billing.model import PLAN_KEY, PriceFacts, SoldPrice
+from tollhouse.billing.model import PACK_KEY, PLAN_KEY, PriceFacts, SoldPrice
 from tollhouse.billing.prices import save_price
 from tollhouse.billing.stripe import StripeGateway
-from tollhouse.catalog.model import Catalog, PlanVersion, Price
+from tollhouse.catalog.model import Catalog, Pack, PackPrice, PlanVersion, Price
 from tollhouse.kernel.errors import ConfigurationError, NotFound
 from tollhouse.store import Store
 
@@ -62,7 +62,38 @@ async def ensure_prices(store: Store, gateway: StripeGateway, catalog: Catalog) 
                     outcome,
                 )
             )
-    return outcomes
+    return outcomes + [
+        await _ensure_pack(gateway, catalog, pack, price) for pack in catalog.packs.values() for price in pack.prices
+    ]
+
+
+async def _ensure_pack(gateway: StripeGateway, catalog: Catalog, pack: Pack, price: PackPrice) -> PriceOutcome:
+    """A pack's price, paid once. It is found by its lookup key alone; what it buys is written on each session."""
+    facts = await gateway.price_of_key(price.lookup_key)
+    outcome: Outcome = "found"
+    if facts is None or (facts.amount_minor, facts.currency, facts.every) != (price.amount_minor, price.currency, ""):
+        outcome = "created" if facts is None else "replaced"
+        product = f"tollhouse_{_slug(catalog)}_pack_{pack.name}"
+        title = f"{catalog.product.name} {pack.title}"
+        await gateway.ensure_product(product, title, pack.description, {PACK_KEY: pack.name})
+        facts = await gateway.create_price(
+            product, amount_minor=price.amount_minor, currency=price.currency, every="", lookup_key=price.lookup_key,
+            metadata={PACK_KEY: pack.name},
+        )  # fmt: skip
+    return PriceOutcome(
+        f"pack {pack.name}",
+        "once",
+        price.currency,
+        price.amount_minor,
+        price.lookup_key,
+        facts.id,
+        facts.product,
+        outcome,
+    )
+
+
+def _slug(catalog: Catalog) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", catalog.product.name.lower()).strip("_") or "product"
 
 
 async def _ensure(
@@ -103,8 +134,7 @@ async def _product(gateway: StripeGateway, catalog: Catalog, plan: PlanVersion) 
     """The plan's product: the one the catalogue names, else one of ours with an id that the plan alone has."""
     if plan.stripe_products:
         return plan.stripe_products[0]
-    slug = re.sub(r"[^a-z0-9]+", "_", catalog.product.name.lower()).strip("_") or "product"
-    product_id = f"tollhouse_{slug}_{plan.plan}"
+    product_id = f"tollhouse_{_slug(catalog)}_{plan.plan}"
     await gateway.ensure_product(
         product_id, f"{catalog.product.name} {plan.title}", plan.description, {PLAN_KEY: plan.plan}
     )

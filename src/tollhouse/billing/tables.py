@@ -50,6 +50,11 @@ subscription = Table(
     Column("cancel_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("second_since", BigInteger),  # live beside an older one: alerted, never added
+    # What it changes to when its period ends, once that is agreed.
+    Column("later_plan", String(80)),
+    Column("later_every", String(10)),
+    Column("later_amount_minor", BigInteger),
+    Column("later_at", BigInteger),
     PrimaryKeyConstraint("cell", "customer", "id"),
 )
 

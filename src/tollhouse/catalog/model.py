@@ -62,6 +62,26 @@ class Grant(msgspec.Struct, frozen=True):
     verified_only: bool = False  # spendable only after the user's e-mail address is verified
 
 
+class PackPrice(msgspec.Struct, frozen=True):
+    """What a pack costs, once: minor units of a currency."""
+
+    amount_minor: int
+    currency: str
+    lookup_key: str  # `tollhouse_pack_<pack>_once_<currency>`
+
+
+class Pack(msgspec.Struct, frozen=True):
+    """Credits that are bought once, beside a plan or without one (X11). `amount` is scaled."""
+
+    name: str
+    title: str
+    meter: str
+    amount: int
+    prices: tuple[PackPrice, ...]
+    description: str = ""
+    expires_after_ms: int | None = None  # counted from the moment at which its Checkout page was opened
+
+
 class Support(msgspec.Struct, frozen=True):
     """The support level of a plan (S5)."""
 
@@ -119,6 +139,7 @@ class Catalog(msgspec.Struct, frozen=True):
     plans: dict[str, PlanVersion]
     free_plan: str
     versions: dict[tuple[str, int], PlanVersion] = {}  # every version ever sold, once read from the store
+    packs: dict[str, Pack] = {}
 
     def version(self, plan: str, version: int) -> PlanVersion | None:
         """The version that a customer is on; None when neither the store nor the file knows it."""

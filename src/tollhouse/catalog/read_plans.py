@@ -63,8 +63,8 @@ def _check_whole(table: Table, plan: PlanVersion, free: bool) -> None:
 def _price(plan: str, table: Table) -> Price | None:
     named = table.choice("every", ("month", "year"), None)
     every: Every | None = "month" if named == "month" else "year" if named == "year" else None
-    currency = _currency(table)
-    amount = _money(table, currency)
+    currency = read_currency(table)
+    amount = read_money(table, currency)
     lookup_key = table.text("lookup_key", longest=200)
     if lookup_key and not _LOOKUP_KEY.fullmatch(lookup_key):
         allowed = "letters, digits and _ . : - (at most 200)"
@@ -80,7 +80,8 @@ def _price(plan: str, table: Table) -> Price | None:
     return Price(amount_minor=amount, currency=currency, every=every, lookup_key=key, stripe_price=stripe_price or None)
 
 
-def _currency(table: Table) -> str | None:
+def read_currency(table: Table) -> str | None:
+    """The currency of a price, in lower case; None when it is wrong."""
     allowed = "an ISO 4217 code such as usd or eur"
     text = table.text("currency", allowed, required=True)
     code = text.lower()
@@ -94,7 +95,8 @@ def _currency(table: Table) -> str | None:
     return None
 
 
-def _money(table: Table, currency: str | None) -> int | None:
+def read_money(table: Table, currency: str | None) -> int | None:
+    """The amount of a price in minor units; None when it is wrong."""
     allowed = "a whole number of minor units, 0 or more"
     value = table.number("amount")
     if isinstance(value, Decimal):

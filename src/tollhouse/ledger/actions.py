@@ -35,6 +35,8 @@ class GrantAnswer(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+_BOUGHT = b"bought".ljust(16, b"\0")
+
 _decode_grant = msgspec.json.Decoder(GrantAnswer).decode
 
 
@@ -72,6 +74,37 @@ async def grant(
     await book.save(tx)
     await keep_answer(tx, book, "grant", key, fingerprint, encode(answer).decode())
     return answer
+
+
+async def grant_bought(
+    tx: Tx, catalog: Catalog, customer: str, new: granting.NewLot, now: int, *,
+    session: str, paid: Money, metadata: Mapping[str, object],
+) -> bool:  # fmt: skip
+    """The lot of a pack, once per Checkout session; False when it was granted before.
+
+    One whose time is over before we hear of it leaves an entry and no lot. Raises Conflict (64 live lots), InvalidRequest.
+    """
+    meter = catalog.meters.get(new.meter)
+    if meter is None or meter.kind != "credits":
+        raise InvalidRequest(f"{new.meter!r} is not a meter of kind credits", code="unknown_meter")
+    if await first_answer(tx, customer, "bought", session, _BOUGHT) is not None:
+        return False
+    book = await open_book(tx, catalog, customer, now)
+    note = granting.metadata_json({**metadata, "credits_granted": unscale(new.amount, meter.decimals)})
+    if new.expires_at is not None and new.expires_at <= book.now:
+        state, entry = record(book.state, "grant", "pack_bought_expired", book.now, (), metadata=note)
+        book.add(state, [entry])
+    else:
+        change = granting.add_lot(book.state, customer, new, book.now, "pack_bought", note)
+        book.apply(change, paid, "pack_bought")
+    await book.save(tx)
+    await keep_answer(tx, book, "bought", session, _BOUGHT, "{}")
+    return True
+
+
+async def was_bought(tx: Tx, customer: str, session: str) -> bool:
+    """Whether `grant_bought` has dealt with this session."""
+    return await first_answer(tx, customer, "bought", session, _BOUGHT) is not None
 
 
 async def set_subscription(

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 Standing = Literal["good", "past_due", "blocked"]
-LotSource = Literal["plan", "topup", "grant"]
+LotSource = Literal["plan", "topup", "grant", "bought"]
 EntryKind = Literal[
     "opened", "admission", "hold", "grant", "expiry", "turn", "plan", "standing", "settlement", "release", "hold_expiry",
     "return", "lease_end", "lease_lapse", "lease_again", "unlock", "correction",

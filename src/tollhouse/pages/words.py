@@ -16,6 +16,7 @@ _BY_CODE = {
     "already_subscribed": N_("You have a subscription already. Change it in the customer portal."),
     "plan_not_sold": N_("This plan cannot be bought here."),
     "unknown_plan": N_("There is no such plan."),
+    "unknown_pack": N_("There is no such pack."),
     "subscription_past_due": N_("Your last payment did not go through. Pay the open invoice to go on."),
     "customer_blocked": N_("This account is blocked. Write to support."),
     "rate_limited": N_("That was too fast. Wait a moment and try again."),

@@ -21,7 +21,7 @@ from tollhouse.settings.toml import Document, dotted, read_document
 Purpose = Literal["plans", "data", "serve"]
 """What the settings are needed for: reading the catalogue, working on the database, or serving."""
 
-SECTIONS = ("product", "meters", "actions", "tools", "plans", "settings", "environments")
+SECTIONS = ("product", "meters", "actions", "tools", "plans", "packs", "settings", "environments")
 """The tables of tollhouse.toml; the first five are the catalogue's."""
 
 WELL_KNOWN = ("development", "demo", "test", "staging", "production")

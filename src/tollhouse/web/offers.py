@@ -38,6 +38,19 @@ class PlanOffer(msgspec.Struct, frozen=True):
     marked: bool
 
 
+class PackOffer(msgspec.Struct, frozen=True):
+    """Credits to be bought once, at the pack's first price. `lasts_ms` None: they never expire."""
+
+    pack: str
+    title: str
+    description: str
+    amount: Amount
+    label: str
+    price_minor: int
+    currency: str
+    lasts_ms: int | None
+
+
 class ToolOffer(msgspec.Struct, frozen=True):
     """A tool or action and what it costs, on each meter that is not a rate."""
 
@@ -80,6 +93,26 @@ def tool_offers(catalog: Catalog) -> list[ToolOffer]:
         ToolOffer(tool.name, tool.title, tool.description, costs(catalog, tool.action))
         for tool in catalog.tools.values()
     ]
+
+
+def pack_offers(catalog: Catalog) -> list[PackOffer]:
+    """Every pack in the file's order."""
+    offered = []
+    for pack in catalog.packs.values():
+        meter, price = catalog.meters[pack.meter], pack.prices[0]
+        offered.append(
+            PackOffer(
+                pack.name,
+                pack.title,
+                pack.description,
+                unscale(pack.amount, meter.decimals),
+                meter.label or meter.name,
+                price.amount_minor,
+                price.currency,
+                pack.expires_after_ms,
+            )
+        )
+    return offered
 
 
 def action_offers(catalog: Catalog) -> list[ToolOffer]:

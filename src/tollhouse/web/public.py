@@ -58,6 +58,7 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
         "both_periods": both,
         "saving": offers.best_saving(catalog) if both else None,
         "meters": list(catalog.meters.values()),
+        "packs": offers.pack_offers(catalog),
         "notice": None,
     }
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)

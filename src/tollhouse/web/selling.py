@@ -8,11 +8,14 @@ from tollhouse.billing.actions import (
     Payer,
     SubscriptionView,
     Till,
+    has_arrived,
     invoices_of,
     open_portal,
     open_till,
     payer_of,
+    refresh,
     start_checkout,
+    start_pack_checkout,
     subscription_of,
 )
 from tollhouse.identity import User
@@ -21,30 +24,42 @@ from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import State
 from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive
 from tollhouse.web.account import customer_of, load
-from tollhouse.web.offers import offers
+from tollhouse.web.offers import offers, pack_offers
 from tollhouse.web.site import Site, TheSite
 
 
 class PaymentState(msgspec.Struct, frozen=True):
-    """Whether the plan that was paid for is the customer's plan now."""
+    """Whether the plan that was paid for is the customer's plan now; of a pack's `session`: whether it was granted."""
 
     arrived: bool
 
 
 @get("/app/billing")
 async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
-    """Plan, next payment, invoices; after a Checkout also what became of it."""
+    """Plan, next payment, invoices; after a Checkout or the portal also what became of it."""
     visit = await receive(site, request)
     catalog = site.house.catalog
+    pack = catalog.packs.get(visit.shell.query.get("pack", ""))
+    if (pack is not None or visit.shell.query.get("portal") == "back") and site.house.stripe is not None:
+        till, payer = await _till(site, visit.signed_in.user)
+        await refresh(till, payer.customer)
     async with site.house.store.reading() as tx:
         account = await load(site, visit, tx)
         subscription = await subscription_of(tx, account.customer)
         invoices = await invoices_of(tx, account.customer, most=24)
-    paid = arrived(subscription, account.state)
+        session = visit.shell.query.get("session", "")
+        granted = pack is not None and await has_arrived(tx, account.customer, session)
+    paid = granted if pack is not None else arrived(subscription, account.state)
     checkout = visit.shell.query.get("checkout", "")
     values = account.frame | {
         "subscription": subscription,
         "invoices": invoices,
+        "pack": pack,
+        "session": session,
+        "packs": pack_offers(catalog),
+        "open_invoice": next((each for each in invoices if each.status == "open" and each.page_url), None),
+        "later_plan": catalog.plans.get(subscription.later.plan) if subscription and subscription.later else None,
+        "free_plan": catalog.plans[catalog.free_plan],
         "checkout": checkout if checkout != "success" else "arrived" if paid else "waiting",
         "offer": next((o for o in offers(catalog, "month") if o.plan == account.plan.plan), None),
         "main_meters": [card for card in account.meters if card.kind in ("credits", "quota")],
@@ -58,6 +73,9 @@ async def payment_state(site: TheSite, request: AnyRequest) -> PaymentState:
     visit = await receive(site, request)
     async with site.house.store.reading() as tx:
         customer = await customer_of(tx, visit.signed_in.user)
+        session = visit.shell.query.get("session")
+        if session is not None:
+            return PaymentState(await has_arrived(tx, customer, session))
         state = await read_state(tx, site.house.catalog, customer, site.now())
         return PaymentState(arrived(await subscription_of(tx, customer), state))
 
@@ -67,6 +85,10 @@ async def checkout_form(site: TheSite, request: AnyRequest) -> Redirect:
     """On to Stripe's Checkout page; to the portal where there is a subscription already."""
     visit = await receive(site, request)
     fields = await read_form(site, request, visit)
+    if fields.get("pack"):
+        till, payer = await _till(site, visit.signed_in.user)
+        address = visit.visitor.address
+        return Redirect(await start_pack_checkout(till, payer, fields["pack"], address=address), status_code=303)
     return await go_to_checkout(site, visit, visit.signed_in.user, fields.get("plan", ""), fields.get("every"))
 
 

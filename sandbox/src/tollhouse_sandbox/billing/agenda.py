@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from tollhouse_sandbox.billing import checkout, coupons, discounts, disputes, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import (
+    checkout,
+    coupons,
+    discounts,
+    disputes,
+    invoices,
+    payment_methods,
+    schedules,
+    subscriptions,
+)
 from tollhouse_sandbox.world import World
 
 
@@ -14,6 +23,8 @@ def _period(world: World, key: str, moment: int) -> None:
         return
     if subscription["cancel_at"] is not None and subscription["cancel_at"] <= moment:
         subscriptions.end(world, subscription, "cancellation_requested")
+    elif schedules.begin_last_phase(world, subscription):
+        subscriptions.renew(world, subscription, start=moment)
     else:
         subscriptions.renew(world, subscription)
 

@@ -1,6 +1,6 @@
 """What follows when a card's owner has answered the bank, away from the Checkout page."""
 
-from tollhouse_sandbox.billing import invoices, payment_methods, payments, setups, subscriptions
+from tollhouse_sandbox.billing import invoices, payment_methods, payments, portal, setups, subscriptions
 from tollhouse_sandbox.cards import Decline
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.world import World
@@ -18,11 +18,7 @@ def conclude(world: World, intent: Doc, *, success: bool) -> Decline | None:
     if method is None:
         return None
     if intent["object"] == "setup_intent":
-        return (
-            setups.confirm(world, intent, method, authenticated=True)
-            if success
-            else setups.refuse(world, intent, method)
-        )
+        return _conclude_setup(world, intent, method) if success else setups.refuse(world, intent, method)
     if not success:
         return payments.refuse_authentication(world, intent, method)
     invoice = world.store.get("invoice", world.private(intent["id"]).get("invoice", ""))
@@ -33,4 +29,12 @@ def conclude(world: World, intent: Doc, *, success: bool) -> Decline | None:
         return decline
     decline = invoices.collect(world, invoice, method, off_session=False, authenticated=True)
     subscriptions.settle_invoice(world, invoice)
+    return decline
+
+
+def _conclude_setup(world: World, intent: Doc, method: Doc) -> Decline | None:
+    decline = setups.confirm(world, intent, method, authenticated=True)
+    customer = world.store.get("customer", intent["customer"] or "")
+    if decline is None and customer and world.private(intent["id"]).get("for_every_payment"):
+        portal.use_card(world, customer, method)
     return decline

@@ -49,6 +49,28 @@ def change_items(
     world.emit_change("customer.subscription.updated", subscription, before)
 
 
+def to_price(subscription: Doc, price: Doc) -> ItemChange:
+    """The change of the subscription's one item to another price."""
+    item = subscription["items"]["data"][0]
+    return ItemChange(item=item["id"], price=price, quantity=None, deleted=False, metadata={})
+
+
+def preview(world: World, subscription: Doc, price: Doc, *, proration: str) -> list[Doc]:
+    """The lines that an invoice of today would have if the subscription changed to the price now."""
+    now = world.clock.now()
+    items = subscription["items"]["data"]
+    wanted = [{**items[0], "price": price}, *items[1:]]
+    was_paid = proration != "none" and subscription["status"] in ("active", "past_due")
+    credits = _credits(world, subscription, items, now) if was_paid else []
+    if _interval(items[0]) != _interval(wanted[0]):
+        recurring = price["recurring"]
+        period = (now, next_boundary(now, recurring["interval"], recurring["interval_count"], now))
+        return credits + [subscriptions.period_line(world, subscription, item, period) for item in wanted]
+    if proration != "always_invoice":
+        return []
+    return _without_unchanged(credits, _charges(world, subscription, wanted, now))
+
+
 def end_trial(world: World, subscription: Doc) -> None:
     """Ends the trial now and bills the first paid period."""
     subscription["trial_end"] = world.clock.now()

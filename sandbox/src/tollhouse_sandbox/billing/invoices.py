@@ -108,6 +108,7 @@ def collect(
     off_session: bool,
     authenticated: bool = False,
     asks_owner: bool = False,
+    return_url: str | None = None,
 ) -> Decline | None:
     """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication.
 
@@ -122,7 +123,13 @@ def collect(
         decline: Decline | None = _NO_CARD
     else:
         decline = payments.confirm(
-            world, intent, method, off_session=off_session, authenticated=authenticated, asks_owner=asks_owner
+            world,
+            intent,
+            method,
+            off_session=off_session,
+            authenticated=authenticated,
+            return_url=return_url,
+            asks_owner=asks_owner,
         )
     if decline:
         record_failure(world, invoice)

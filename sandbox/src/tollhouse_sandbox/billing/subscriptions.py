@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tollhouse_sandbox.billing import discounts, drafts, invoice_items, invoices, lines
+from tollhouse_sandbox.billing import discounts, drafts, invoice_items, invoices, lines, schedules
 from tollhouse_sandbox.billing.amounts import every, line_amount, money
 from tollhouse_sandbox.billing.periods import next_boundary
 from tollhouse_sandbox.documents import Doc, listed, snapshot
@@ -227,6 +227,7 @@ def end(world: World, subscription: Doc, reason: str, details: Doc | None = None
     subscription.update(status="canceled", ended_at=now)
     subscription["canceled_at"] = subscription["canceled_at"] or now
     subscription["cancellation_details"].update({"reason": reason, **(details or {})})
+    schedules.cancel(world, subscription)
     world.store.put("subscription", subscription)
     world.emit("customer.subscription.deleted", subscription)
     for invoice in world.store.where("invoice", "subscription_id", subscription["id"]):

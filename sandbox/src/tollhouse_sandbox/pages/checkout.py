@@ -1,15 +1,13 @@
-"""The hosted pages that a customer sees: payment, authentication, portal, invoice."""
+"""The hosted pages of a payment: the Checkout page, and the bank's where a card asks for its owner."""
 
 from tollhouse_sandbox.billing import authentication as banks
 from tollhouse_sandbox.billing import checkout as sessions
-from tollhouse_sandbox.billing import subscriptions
-from tollhouse_sandbox.cards import CardProblem, Decline, typed_card
-from tollhouse_sandbox.documents import Doc, snapshot
+from tollhouse_sandbox.cards import Decline
+from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.http import Request, Response, redirect
+from tollhouse_sandbox.pages import card_form
 from tollhouse_sandbox.pages.render import page
 from tollhouse_sandbox.world import World
-
-_FIELD_OF_DECLINE = {"incorrect_cvc": "card-cvc", "expired_card": "card-expiry"}
 
 
 def checkout(world: World, request: Request, key: str) -> Response:
@@ -18,24 +16,18 @@ def checkout(world: World, request: Request, key: str) -> Response:
     if session is None or session["status"] != "open":
         return _closed(world, session)
     details = session["customer_details"] or {}
-    typed = {"email": details.get("email") or "", "number": "", "expiry": "", "name": ""}
     if request.method != "POST":
-        return _form(world, session, typed, {})
+        return _form(world, session, {**card_form.EMPTY, "email": details.get("email") or ""}, {})
     form = request.form()
+    typed, card, card_errors = card_form.read(form, world.clock.now())
+    typed["email"] = details.get("email") or form.get("email", "").strip()
     if form.get("answer") in ("apply", "remove") and _takes_codes(session):
         return _change_code(world, session, form, typed)
-    typed = {name: form.get(name, "").strip() for name in typed}
-    typed["email"] = details.get("email") or typed["email"]
     errors = {}
     if typed["email"].count("@") != 1:
         errors["email"] = "Your email is incomplete." if not typed["email"] else "Your email is invalid."
-    if not typed["name"]:
-        errors["cardholder-name"] = "Enter the name on the card."
-    try:
-        card = typed_card(typed["number"], typed["expiry"], form.get("cvc", ""), world.clock.now())
-    except CardProblem as problem:
-        errors[problem.field] = problem.message
-    if errors:
+    errors |= card_errors
+    if errors or card is None:
         return _form(world, session, typed, errors)
     return _follow(world, session, sessions.pay(world, session, card, typed["email"], typed["name"]), typed)
 
@@ -50,7 +42,7 @@ def authentication(world: World, request: Request, key: str) -> Response:
         return page(world, "authenticate.html", action=f"/checkout/{key}/authenticate", amount=amount)
     outcome = sessions.authenticate(world, session, success=request.form().get("answer") == "complete")
     known = world.private(session["id"])
-    typed = {"email": known.get("email", ""), "number": "", "expiry": "", "name": known.get("name", "")}
+    typed = {**card_form.EMPTY, "email": known.get("email", ""), "name": known.get("name", "")}
     return _follow(world, session, outcome, typed)
 
 
@@ -79,7 +71,7 @@ def _follow(world: World, session: Doc, outcome: sessions.Outcome, typed: dict[s
     if outcome.state == "authenticate":
         return redirect(f"/checkout/{session['id']}/authenticate")
     decline = outcome.decline or Decline("card_declined", "Your card was declined.")
-    return _form(world, session, typed, {_FIELD_OF_DECLINE.get(decline.code, "card-number"): decline.message})
+    return _form(world, session, typed, card_form.errors_of(decline))
 
 
 def _takes_codes(session: Doc) -> bool:
@@ -136,46 +128,3 @@ def _closed(world: World, session: Doc | None) -> Response:
     link = (session["cancel_url"], "Back") if session["cancel_url"] else None
     text = "The time to pay on this page is over, and nothing was charged. Go back and start again."
     return page(world, "notice.html", status=410, title="This page has expired", text=text, link=link)
-
-
-def portal(world: World, request: Request, secret: str) -> Response:
-    """The customer's subscriptions and invoices; a subscription can be canceled at its period's end, and resumed."""
-    known = world.store.get("private", secret) or {}
-    session = world.store.get("billing_portal.session", known.get("portal_session", ""))
-    customer = world.store.get("customer", session["customer"]) if session else None
-    if session is None or customer is None:
-        text = "Check the link: this page does not exist any more."
-        return page(world, "notice.html", status=404, title="Page not found", text=text, link=None)
-    living = [
-        subscription
-        for subscription in world.store.where("subscription", "customer", customer["id"])
-        if subscription["status"] in subscriptions.LIVING
-    ]
-    if request.method == "POST":
-        form = request.form()
-        for subscription in living:
-            if subscription["id"] == form.get("subscription"):
-                _set_ending(world, subscription, form.get("answer") == "cancel")
-        return redirect(f"/portal/{secret}")
-    bills = world.store.where("invoice", "customer", customer["id"])
-    return page(world, "portal.html", session=session, customer=customer, living=living, bills=bills)
-
-
-def _set_ending(world: World, subscription: Doc, ends: bool) -> None:
-    before = snapshot(subscription)
-    moment = subscriptions.current_period(subscription)[1]
-    now = world.clock.now()
-    subscription.update(
-        cancel_at_period_end=ends, cancel_at=moment if ends else None, canceled_at=now if ends else None
-    )
-    subscription["cancellation_details"]["reason"] = "cancellation_requested" if ends else None
-    world.emit_change("customer.subscription.updated", subscription, before)
-
-
-def invoice(world: World, key: str) -> Response:
-    """An invoice as its customer reads it."""
-    document = world.store.get("invoice", key)
-    if document is None:
-        text = "Check the link: this invoice does not exist."
-        return page(world, "notice.html", status=404, title="Invoice not found", text=text, link=None)
-    return page(world, "invoice.html", invoice=document)

@@ -6,7 +6,7 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tollhouse_sandbox.billing.amounts import every, money
+from tollhouse_sandbox.billing.amounts import every, line_amount, money
 from tollhouse_sandbox.http import Response
 from tollhouse_sandbox.world import World
 
@@ -25,7 +25,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(money=money, every=every, moment=moment, day=day)
+    environment.filters.update(money=money, every=every, cost=line_amount, moment=moment, day=day)
     return environment
 
 

@@ -1,7 +1,7 @@
 """Which page answers which path."""
 
 from tollhouse_sandbox.http import Request, Response
-from tollhouse_sandbox.pages import checkout, console, inbox
+from tollhouse_sandbox.pages import checkout, console, inbox, invoices, portal
 from tollhouse_sandbox.pages.render import page, stylesheet
 from tollhouse_sandbox.world import World
 
@@ -19,10 +19,10 @@ def answer(world: World, request: Request) -> Response:
             return checkout.authentication(world, request, key)
         case "GET" | "POST", ["authenticate", key]:
             return checkout.intent_authentication(world, request, key)
-        case "GET" | "POST", ["portal", secret]:
-            return checkout.portal(world, request, secret)
-        case "GET", ["invoice", key]:
-            return checkout.invoice(world, key)
+        case "GET" | "POST", ["portal", secret, *steps]:
+            return portal.answer(world, request, secret, steps)
+        case "GET" | "POST", ["invoice", key]:
+            return invoices.invoice(world, request, key)
         case "GET", [""]:
             return console.index(world)
         case "POST", ["clock"]:

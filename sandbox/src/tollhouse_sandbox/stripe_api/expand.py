@@ -27,6 +27,7 @@ _KIND_OF_FIELD = {
     "price": "price",
     "product": "product",
     "promotion_code": "promotion_code",
+    "schedule": "subscription_schedule",
     "setup_intent": "setup_intent",
     "subscription": "subscription",
 }

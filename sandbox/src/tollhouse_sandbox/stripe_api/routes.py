@@ -18,6 +18,7 @@ from tollhouse_sandbox.stripe_api.resources import (
     payment_intents,
     payment_methods,
     payment_pages,
+    portal_configurations,
     portal_sessions,
     prices,
     products,
@@ -25,6 +26,7 @@ from tollhouse_sandbox.stripe_api.resources import (
     refunds,
     setup_intents,
     subscription_items,
+    subscription_schedules,
     subscriptions,
     webhook_endpoints,
 )
@@ -78,6 +80,9 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/invoiceitems/:id"): invoiceitems.update,
     ("DELETE", "/v1/invoiceitems/:id"): invoiceitems.delete,
     ("POST", "/v1/invoices"): invoices.create,
+    ("GET", "/v1/subscription_schedules"): subscription_schedules.list_,
+    ("GET", "/v1/subscription_schedules/:id"): subscription_schedules.retrieve,
+    ("POST", "/v1/subscription_schedules/:id/release"): subscription_schedules.release,
     ("GET", "/v1/invoices"): invoices.list_,
     ("GET", "/v1/invoices/:id"): invoices.retrieve,
     ("POST", "/v1/invoices/:id"): invoices.update,
@@ -126,6 +131,10 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("DELETE", "/v1/webhook_endpoints/:id"): webhook_endpoints.delete,
     ("GET", "/v1/events"): events.list_,
     ("GET", "/v1/events/:id"): events.retrieve,
+    ("POST", "/v1/billing_portal/configurations"): portal_configurations.create,
+    ("GET", "/v1/billing_portal/configurations"): portal_configurations.list_,
+    ("GET", "/v1/billing_portal/configurations/:id"): portal_configurations.retrieve,
+    ("POST", "/v1/billing_portal/configurations/:id"): portal_configurations.update,
     ("POST", "/v1/billing_portal/sessions"): portal_sessions.create,
 }
 

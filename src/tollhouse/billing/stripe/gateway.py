@@ -138,7 +138,7 @@ class StripeGateway:
     async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
         """Every subscription of a customer in any status, ended ones too."""
         found = []
-        params = {"customer": stripe_id, "status": "all"}
+        params = {"customer": stripe_id, "status": "all", "expand": ["data.schedule"]}
         async for given in self._every("/v1/subscriptions", params, wire.Subscription):
             if given.items.has_more:
                 given = msgspec.structs.replace(given, items=await self._whole_items(given))
@@ -165,7 +165,19 @@ class StripeGateway:
 
     async def snapshot(self, stripe_id: str) -> model.Snapshot:
         """Everything about one customer's billing, as it stands now."""
-        return model.Snapshot(stripe_id, await self.subscriptions(stripe_id), await self.invoices(stripe_id))
+        return model.Snapshot(
+            stripe_id,
+            await self.subscriptions(stripe_id),
+            await self.invoices(stripe_id),
+            purchases=await self.purchases(stripe_id),
+        )
+
+    async def purchases(self, stripe_id: str) -> tuple[model.Purchase, ...]:
+        """Every pack that this customer has paid."""
+        params = {"customer": stripe_id, "status": "complete"}
+        sessions = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
+        found = [translate.purchase(session) async for session in sessions]
+        return tuple(purchase for purchase in found if purchase is not None)
 
     # --- products and prices ---
 
@@ -201,16 +213,17 @@ class StripeGateway:
         lookup_key: str,
         metadata: Mapping[str, str],
     ) -> model.PriceFacts:
-        """A recurring price that takes over its lookup key from whichever price has it."""
-        params = {
+        """A price (recurring unless `every` is empty) that takes over its lookup key from whichever price has it."""
+        params: dict[str, object] = {
             "product": product_id,
             "unit_amount": amount_minor,
             "currency": currency,
-            "recurring": {"interval": every},
             "lookup_key": lookup_key,
             "transfer_lookup_key": True,
             "metadata": dict(metadata),
         }
+        if every:
+            params["recurring"] = {"interval": every}
         return translate.price(await self._call("post", "/v1/prices", params, wire.Price))
 
     # --- pages of Stripe's ---
@@ -240,11 +253,36 @@ class StripeGateway:
             await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
         )
 
+    async def create_pack_checkout(
+        self,
+        stripe_id: str,
+        price_id: str,
+        *,
+        customer: str,
+        metadata: Mapping[str, str],
+        success_url: str,
+        cancel_url: str,
+    ) -> model.CheckoutSession:
+        """A Checkout page on which this customer pays this price once."""
+        params = {
+            "mode": "payment",
+            "customer": stripe_id,
+            "client_reference_id": customer,
+            "line_items": [{"price": price_id, "quantity": 1}],
+            "metadata": dict(metadata),
+            "payment_intent_data": {"metadata": dict(metadata)},
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+        }
+        return translate.checkout_session(
+            await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
+        )
+
     async def open_checkouts(self, stripe_id: str) -> tuple[model.CheckoutSession, ...]:
-        """This customer's Checkout pages that can still be paid on."""
+        """This customer's Checkout pages on which it can still subscribe."""
         params = {"customer": stripe_id, "status": "open"}
         found = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
-        return tuple([translate.checkout_session(session) async for session in found])
+        return tuple([translate.checkout_session(page) async for page in found if page.mode == "subscription"])
 
     async def expire_checkout(self, session_id: str) -> None:
         """Close a Checkout page. Raises InvalidRequest when it is not open any more."""

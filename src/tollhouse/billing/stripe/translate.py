@@ -5,6 +5,7 @@ import msgspec
 from tollhouse.billing import model
 from tollhouse.billing.stripe import wire
 from tollhouse.kernel.errors import InvalidRequest
+from tollhouse.kernel.money import Money
 
 LONGEST_ID = 255
 LONGEST_TYPE = 100
@@ -52,7 +53,19 @@ def subscription(given: wire.Subscription) -> model.Subscription:
         ended_at=_maybe_ms(given.ended_at),
         trial_end=_maybe_ms(given.trial_end),
         metadata=given.metadata,
+        later=_later(given.schedule),
     )
+
+
+def _later(given: wire.Schedule | str | None) -> model.LaterPrice | None:
+    """The price of the phase that follows on the present one."""
+    if not isinstance(given, wire.Schedule) or given.current_phase is None:
+        return None
+    ends = given.current_phase.end_date
+    for phase in given.phases:
+        if phase.start_date >= ends and phase.items:
+            return model.LaterPrice(name_of(phase.items[0].price) or "", _ms(phase.start_date))
+    return None
 
 
 def _item(given: wire.SubscriptionItem, owner: wire.Subscription) -> model.Item:
@@ -112,7 +125,30 @@ def customer(given: wire.Customer) -> model.StripeCustomer:
 def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
     written = (given.metadata or {}).get(model.OPENED_KEY, "")
     opened_at = int(written) if written.isascii() and written.isdigit() and len(written) < 16 else _ms(given.created)
-    return model.CheckoutSession(given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url)
+    return model.CheckoutSession(
+        given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url, given.mode
+    )
+
+
+def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
+    """A pack that is paid; None for anything else, and for one whose payment is still under way (delayed methods)."""
+    sold = given.metadata or {}
+    amount, lasts = sold.get(model.PACK_AMOUNT_KEY, ""), sold.get(model.PACK_EXPIRY_KEY, "")
+    if given.mode != "payment" or given.payment_status != "paid" or not (_is_number(amount) and _is_number(lasts)):
+        return None
+    return model.Purchase(
+        session=given.id,
+        pack=sold.get(model.PACK_KEY, ""),
+        meter=sold.get(model.PACK_METER_KEY, ""),
+        amount=int(amount),
+        paid=Money(given.amount_total or 0, given.currency or ""),
+        created_at=_ms(given.created),
+        expires_at=_ms(given.created) + int(lasts) if int(lasts) else None,
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 16
 
 
 def event(payload: bytes | str) -> model.WebhookEvent:

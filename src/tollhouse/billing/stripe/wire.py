@@ -62,6 +62,24 @@ class SubscriptionItem(msgspec.Struct, frozen=True):
     current_period_end: int | None = None
 
 
+class PhaseItem(msgspec.Struct, frozen=True):
+    price: Reference
+
+
+class Phase(msgspec.Struct, frozen=True):
+    start_date: int
+    items: list[PhaseItem]
+
+
+class CurrentPhase(msgspec.Struct, frozen=True):
+    end_date: int
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    phases: list[Phase]
+    current_phase: CurrentPhase | None = None
+
+
 class Subscription(msgspec.Struct, frozen=True):
     id: str
     status: str
@@ -77,6 +95,7 @@ class Subscription(msgspec.Struct, frozen=True):
     current_period_start: int | None = None
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
+    schedule: Schedule | str | None = None
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
@@ -166,6 +185,10 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     status: str | None = None
     url: str | None = None
     metadata: dict[str, str] | None = None
+    mode: str = "subscription"
+    payment_status: str | None = None
+    amount_total: int | None = None
+    currency: str | None = None
 
 
 class PortalSession(msgspec.Struct, frozen=True):

@@ -126,6 +126,12 @@ def update(call: Call) -> Doc:
     world = call.world
     if subscription["status"] in ("canceled", "incomplete_expired"):
         raise invalid("A canceled subscription can only update its cancellation_details and metadata.")
+    if subscription["schedule"] and given.keys() & {"cancel_at", "cancel_at_period_end"}:
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any"
+            " cancelation behavior directly is not allowed. Please update the schedule instead.",
+            "cancel_at" if "cancel_at" in given else "cancel_at_period_end",
+        )
     if "cancel_at" in given and given.get("cancel_at_period_end"):
         raise invalid("You may only specify one of these parameters: cancel_at, cancel_at_period_end.", "cancel_at")
     customer = call.find("customer", subscription["customer"], "customer")

@@ -1,0 +1,117 @@
+"""Credit packs (row X11): a Checkout page that is paid once, and a lot for each session that Stripe says is paid.
+
+What was sold is written on the session when its page is opened, so that a later change of the catalogue changes nothing.
+"""
+
+from tollhouse.billing import queries
+from tollhouse.billing.attempts import count_attempt
+from tollhouse.billing.checkout import CANCEL_PATH, Till
+from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.model import (
+    CUSTOMER_KEY,
+    PACK_AMOUNT_KEY,
+    PACK_EXPIRY_KEY,
+    PACK_KEY,
+    PACK_METER_KEY,
+    Purchase,
+    Snapshot,
+)
+from tollhouse.catalog.model import Catalog, Pack, PackPrice
+from tollhouse.kernel.errors import InvalidRequest, TollhouseError, Unavailable
+from tollhouse.kernel.facts import OperatorAlert
+from tollhouse.ledger import actions as ledger
+from tollhouse.ledger.granting import NewLot
+from tollhouse.store import Tx, cell_of, outbox
+
+BOUGHT_PATH = "/app/billing?checkout=success&pack={pack}&session={{CHECKOUT_SESSION_ID}}"
+ONCE = "once"
+
+
+def choose_pack(catalog: Catalog, name: str) -> tuple[Pack, PackPrice]:
+    """What is to be bought, at its first price. Raises InvalidRequest naming what is allowed."""
+    pack = catalog.packs.get(name.strip().lower())
+    if pack is None:
+        names = ", ".join(catalog.packs) or "none"
+        raise InvalidRequest(
+            f"there is no pack {name!r}", code="unknown_pack", allowed=names, fix=f"name one of: {names}"
+        )
+    return pack, pack.prices[0]
+
+
+async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: str | None = None) -> str:
+    """The address of a Checkout page for this pack; a subscription neither hinders it nor is touched.
+
+    Raises InvalidRequest (unknown pack), TooManyAttempts, Unavailable.
+    """
+    pack, price = choose_pack(till.catalog, name)
+    who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
+    async with till.store.transaction() as tx:
+        await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
+    price_id = await _price_id(till, pack, price)
+    stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
+    metadata = {
+        CUSTOMER_KEY: payer.customer,
+        PACK_KEY: pack.name,
+        PACK_METER_KEY: pack.meter,
+        PACK_AMOUNT_KEY: str(pack.amount),
+        PACK_EXPIRY_KEY: str(pack.expires_after_ms or 0),
+    }
+    session = await till.gateway.create_pack_checkout(
+        stripe_id, price_id, customer=payer.customer, metadata=metadata,
+        success_url=till.url + BOUGHT_PATH.format(pack=pack.name), cancel_url=till.url + CANCEL_PATH,
+    )  # fmt: skip
+    async with till.store.transaction() as tx:
+        await tx.execute(
+            queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=pack.name,
+            version=0, every=ONCE, price=price_id, now=till.store.clock.now_ms(), expires_at=session.expires_at,
+        )  # fmt: skip
+    if session.url is None:
+        raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
+    return session.url
+
+
+async def _price_id(till: Till, pack: Pack, price: PackPrice) -> str:
+    found = await till.gateway.price_of_key(price.lookup_key)
+    if found is None or (found.amount_minor, found.currency, found.every) != (price.amount_minor, price.currency, ""):
+        raise Unavailable(
+            f"Stripe has no price of {price.amount_minor} {price.currency} for the pack {pack.name!r}"
+            f" by the lookup key {price.lookup_key!r}",
+            code="price_not_in_stripe",
+            setting=f"packs.{pack.name}.prices",
+            fix="run `tollhouse stripe setup`",
+        )
+    return found.id
+
+
+async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> int:
+    """A lot for every paid session that has none yet, oldest first. The number granted now.
+
+    One that cannot be granted (its meter is gone, too many lots) is told to staff and tried again at the next look; it
+    never holds up the rest.
+    """
+    granted = 0
+    for purchase in sorted(snapshot.purchases, key=lambda found: (found.created_at, found.session)):
+        new = NewLot(purchase.meter, purchase.amount, "bought", purchase.expires_at)
+        note: dict[str, object] = {"session": purchase.session, "pack": purchase.pack}
+        try:
+            granted += await ledger.grant_bought(
+                tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
+            )
+        except TollhouseError as error:
+            await outbox.put(tx, _not_granted(customer, purchase, str(error)), customer=customer, now=now)
+    return granted
+
+
+async def has_arrived(tx: Tx, customer: str, session: str) -> bool:
+    """Whether the credits of this session have been granted."""
+    return len(session) <= 255 and session.isprintable() and await ledger.was_bought(tx, customer, session)
+
+
+def _not_granted(customer: str, purchase: Purchase, why: str) -> OperatorAlert:
+    return OperatorAlert(
+        f"pack_not_granted:{purchase.session}",
+        "high",
+        "A pack was paid and could not be granted",
+        f"{customer} paid {purchase.session} for the pack {purchase.pack!r}: {why}",
+        "Mend the cause, then run `tollhouse stripe reconcile`; or refund it in Stripe.",
+    )
