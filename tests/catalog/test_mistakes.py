@@ -51,6 +51,9 @@ MISTAKES = [
     ("{ credits = 1000 }", "{ sessions = 1000 }", "plans.starter.credits.sessions", "write limits = { sessions ="),
     ("{ credits = 1000 }", '{ credits = { amount = 5, mode = "top" } }', "plans.starter.credits.credits.mode", '"replace" or "add"'),
     ("{ credits = 1000 }", "{ credits = { amounts = 5 } }", "plans.starter.credits.credits.amounts", "did you mean amount?"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, on_upgrade = "diff" } }', "plans.starter.credits.credits.on_upgrade", '"replace", "difference" or "none"'),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, on_upgrade = false } }", "plans.starter.credits.credits.on_upgrade", 'write on_upgrade = "replace"'),
+    ("{ credits = 100 }", '{ credits = { amount = 5, on_upgrade = "none" } }', "plans.free.credits", "the plans that are moved up to"),
     # actions
     ("cost = { sessions = 1 }", "cost = {}", "actions.realtime_session.cost", "an empty table"),
     ("cost = { sessions = 1 }", "", "actions.realtime_session.cost", "found nothing"),

@@ -55,9 +55,9 @@ def test_unlimited_is_written_and_what_is_not_named_is_refused() -> None:
 
 
 def test_a_grant_says_how_it_comes() -> None:
-    detail = '{ credits = { amount = 50, mode = "add", verified_only = true } }'
+    detail = '{ credits = { amount = 50, mode = "add", verified_only = true, on_upgrade = "none" } }'
     plan = catalog_in(RIGHT.replace("{ credits = 1000 }", detail)).plans["starter"]
-    assert plan.grants == (Grant("credits", 50_000, mode="add", verified_only=True),)
+    assert plan.grants == (Grant("credits", 50_000, mode="add", verified_only=True, on_upgrade="none"),)
 
 
 @pytest.mark.row("A4")

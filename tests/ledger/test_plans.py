@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from tests.ledger.world import DAY, FREE, NARROW, PRO, STARTER, Account, at, catalog_of
-from tollhouse.catalog.model import Grant
+from tollhouse.catalog.model import Grant, LotMode, OnUpgrade, PlanVersion
 from tollhouse.ledger.model import Entry, Shortage
 
 SIGN_UP = at("2026-01-01")
@@ -195,3 +196,43 @@ def test_a_plan_with_another_credit_leaves_the_first_alone() -> None:
     assert narrow.grants == (Grant("images", 7, mode="add"),)
     assert ada.balance("images") == (7, 0)
     assert ada.balance("credits") == (100_000, 0)
+
+
+def selling(amount: int, on_upgrade: OnUpgrade, mode: LotMode = "replace") -> PlanVersion:
+    return msgspec.structs.replace(PRO, grants=(Grant("credits", amount, mode=mode, on_upgrade=on_upgrade),))
+
+
+def test_upgrades_by_the_difference_bring_no_more_than_the_highest_plan_of_the_period() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], STARTER, JANUARY)
+    ada.admit(JANUARY[0] + DAY, credits=900_000)
+    for days, amount in ((2, 5_000_000), (3, 3_000_000), (4, 9_000_000)):
+        upgraded = (JANUARY[0] + days * DAY, JANUARY[1])
+        ada.pay(upgraded[0], selling(amount, "difference"), upgraded, upgrade=True)
+
+    assert ada.balance() == (9_000_000, 900_000)
+    ada.pay(FEBRUARY[0], selling(9_000_000, "difference"), FEBRUARY)
+    assert ada.balance() == (9_000_000, 0)
+
+
+def test_the_difference_in_credits_that_add_up_counts_this_period_only() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], selling(1_000_000, "difference", "add"), JANUARY)
+    ada.pay(FEBRUARY[0], selling(1_000_000, "difference", "add"), FEBRUARY)
+
+    ada.pay(FEBRUARY[0] + DAY, selling(4_000_000, "difference", "add"), (FEBRUARY[0] + DAY, FEBRUARY[1]), upgrade=True)
+
+    assert ada.balance() == (100_000 + 1_000_000 + 4_000_000, 0)
+
+
+def test_an_upgrade_that_waits_for_the_renewal_leaves_the_older_lot_and_its_entry_tells_it() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], STARTER, JANUARY)
+
+    (entry,) = ada.pay(JANUARY[0] + DAY, selling(5_000_000, "none"), (JANUARY[0] + DAY, JANUARY[1]), upgrade=True)
+
+    assert (entry.action, entry.moves) == ("plan_upgraded", ())
+    assert ada.balance() == (1_000_000, 0)

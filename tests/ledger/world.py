@@ -12,6 +12,7 @@ from tollhouse.kernel.clock import parse_rfc3339
 from tollhouse.ledger import granting, returning
 from tollhouse.ledger.granting import Change, NewLot
 from tollhouse.ledger.model import Entry, Lot, LotFacts, Shortage, Standing, State
+from tollhouse.ledger.plan_lots import grant_plan_lot
 from tollhouse.ledger.rules import sums, take
 from tollhouse.ledger.turning import advance, record
 
@@ -133,13 +134,13 @@ class Account:
         self._keep(change, now)
         return change.made[0][0]
 
-    def pay(self, now: int, plan: PlanVersion, period: tuple[int, int]) -> tuple[Entry, ...]:
+    def pay(self, now: int, plan: PlanVersion, period: tuple[int, int], *, upgrade: bool = False) -> tuple[Entry, ...]:
         """A paid invoice: the lots of its period."""
         self.until(now)
         entries: tuple[Entry, ...] = ()
         for grant in plan.grants:
-            change = granting.grant_plan_lot(
-                self.state, self.catalog, CUSTOMER, grant, period, now, "plan_upgraded", None
+            change = grant_plan_lot(
+                self.state, self.catalog, CUSTOMER, grant, period, now, "plan_upgraded", None, upgrade=upgrade
             )
             entries += self._keep(change, now)
         return entries

@@ -251,6 +251,7 @@ async def _grant(tx: Tx, catalog: Catalog, customer: str, picture: _Picture, due
             tx, catalog, customer, _version_of(catalog, picture, month), (month.start, month.end), now,
             invoice_key=month.key, action=month.action, paid=month.paid,
             metadata={"invoice": month.invoice, "subscription": subscription, "every": month.sold.every},
+            upgrade=month.upgrade,
         )  # fmt: skip
     return granted
 

@@ -27,6 +27,8 @@ class PaidMonth(msgspec.Struct, frozen=True):
     period_end: int  # of the whole line: a year for a yearly price
     paid: Money
     action: str
+    due_at: int  # when it was paid and had begun
+    upgrade: bool = False  # bought within the period, by moving up from a lower plan
 
     @property
     def key(self) -> str:
@@ -40,7 +42,11 @@ class PaidMonth(msgspec.Struct, frozen=True):
 
 
 def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> list[PaidMonth]:
-    """Every month that any paid invoice pays for, oldest first; none of the subscriptions in `never`."""
+    """Every month that any paid invoice pays for, in the order in which they fell due; none of those in `never`.
+
+    Whoever looks for the first time takes them in the same order as who looked all along: an invoice that is paid late
+    comes after the ones that were paid before it, whichever period is the older.
+    """
     excluded = frozenset(never)
     owners = {subscription.id: subscription for subscription in snapshot.subscriptions}
     facts = snapshot.facts_of_prices()
@@ -60,7 +66,7 @@ def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> l
                 and _counts(invoice, line, sold_of, prices)
             ):
                 months += _months(invoice, line, sold_of[line.id], owners.get(line.subscription))
-    return sorted(months, key=lambda month: (month.start, month.invoice, month.line))
+    return sorted(months, key=lambda month: (month.due_at, month.start, month.invoice, month.line))
 
 
 def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice], prices: PriceMap) -> bool:
@@ -100,6 +106,8 @@ def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscri
             # Shares of whole minor units that add up to what was paid.
             paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
             action=action if k == 0 else "plan_renewed",
+            due_at=max(start, invoice.paid_at or invoice.created_at),
+            upgrade=line.proration and k == 0,
         )
         for k, (number, start, end) in enumerate(spans)
     ]

@@ -9,6 +9,7 @@ from tollhouse.kernel.periods import Unit
 MeterKind = Literal["credits", "quota", "rate", "lease", "count"]
 Every = Literal["month", "year"]
 LotMode = Literal["replace", "add"]
+OnUpgrade = Literal["replace", "difference", "none"]
 
 
 class Meter(msgspec.Struct, frozen=True):
@@ -60,6 +61,7 @@ class Grant(msgspec.Struct, frozen=True):
     amount: int
     mode: LotMode = "replace"
     verified_only: bool = False  # spendable only after the user's e-mail address is verified
+    on_upgrade: OnUpgrade = "replace"  # what moving up to this plan within a period brings at once
 
 
 class Support(msgspec.Struct, frozen=True):

@@ -4,13 +4,14 @@ import re
 from decimal import Decimal
 
 from tollhouse.catalog.currencies import CURRENCIES, THREE_DECIMALS
-from tollhouse.catalog.model import Every, Grant, LotMode, Meter, PlanVersion, Price, Support
+from tollhouse.catalog.model import Every, Grant, LotMode, Meter, OnUpgrade, PlanVersion, Price, Support
 from tollhouse.catalog.read_amounts import amount_of, meter_of
 from tollhouse.kernel.money import minor_digits
 from tollhouse.settings.problems import did_you_mean, shown
 from tollhouse.settings.reader import Table
 
 UNLIMITED = "unlimited"
+ON_UPGRADE: dict[str, OnUpgrade] = {"replace": "replace", "difference": "difference", "none": "none"}
 LARGEST_PRICE = 99_999_999
 """Stripe takes amounts of at most eight digits (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)."""
 CHANNELS = ("community", "email", "chat", "priority", "phone", "dedicated")
@@ -48,6 +49,10 @@ def read_plan(
 def _check_whole(table: Table, plan: PlanVersion, free: bool) -> None:
     if free and table.values.get("prices"):
         table.problem("prices", "prices on the free plan", "no prices", "take them out, or write free = false")
+    if free and any(grant.on_upgrade != "replace" for grant in plan.grants):
+        table.problem(
+            "credits", "on_upgrade on the free plan", "no on_upgrade", "write it in the plans that are moved up to"
+        )
     if not free and not table.values.get("prices") and not plan.contact_only:
         example = '{ amount = 900, currency = "usd", every = "month" }'
         fix = f"write prices = [ {example} ], or free = true, or contact_only = true"
@@ -155,8 +160,9 @@ def _grant(given: Table, name: str, meters: dict[str, Meter], unread: frozenset[
     chosen = detail.choice("mode", ("replace", "add"), "replace")
     mode: LotMode = "add" if chosen == "add" else "replace"
     verified_only = detail.boolean("verified_only")
+    on_upgrade = ON_UPGRADE.get(detail.choice("on_upgrade", ON_UPGRADE, "replace") or "replace", "replace")
     detail.finish()
-    return Grant(meter=name, amount=amount, mode=mode, verified_only=verified_only) if amount is not None else None
+    return Grant(name, amount, mode, verified_only, on_upgrade) if amount is not None else None
 
 
 def _support(table: Table) -> Support:

@@ -159,6 +159,7 @@ def _plan_document(plan: PlanVersion, catalog: Catalog, version: tuple[int, bool
                 "amount": unscale(grant.amount, catalog.meters[grant.meter].decimals),
                 "mode": grant.mode,
                 "verified_only": grant.verified_only,
+                "on_upgrade": grant.on_upgrade,
             }
             for grant in plan.grants
         },

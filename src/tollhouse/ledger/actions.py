@@ -8,7 +8,7 @@ from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest, NotFound, Refused
 from tollhouse.kernel.money import Money
 from tollhouse.kernel.units import unscale
-from tollhouse.ledger import granting, queries
+from tollhouse.ledger import granting, plan_lots, queries
 from tollhouse.ledger.book import (
     Book,
     encode,
@@ -88,22 +88,26 @@ async def set_subscription(
 
 async def grant_paid_period(
     tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, period: tuple[int, int], now: int, *,
-    invoice_key: str, action: str, paid: Money | None, metadata: Mapping[str, object],
+    invoice_key: str, action: str, paid: Money | None, metadata: Mapping[str, object], upgrade: bool = False,
 ) -> bool:  # fmt: skip
     """The lots of a paid period, once per `invoice_key` (invoice line and month); False when they were granted before.
 
-    Without grants in the plan (quotas only) an entry still tells that the period was paid.
+    `upgrade`: it was bought within a period, by moving up from a lower plan. Without grants in the plan (quotas only) an entry still tells that the period was paid.
     """
     book = await open_book(tx, catalog, customer, now)
     fingerprint = b"invoice".ljust(16, b"\0")
     if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
         return False
-    credits = sum(unscale(grant.amount, catalog.meters[grant.meter].decimals) for grant in plan.grants)
+    credits = sum(
+        unscale(plan_lots.amount_due(book.state, grant, period, upgrade=upgrade), catalog.meters[grant.meter].decimals)
+        for grant in plan.grants
+    )
     note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
     for grant in plan.grants:
-        book.apply(
-            granting.grant_plan_lot(book.state, catalog, customer, grant, period, book.now, action, note), paid, action
+        change = plan_lots.grant_plan_lot(
+            book.state, catalog, customer, grant, period, book.now, action, note, upgrade=upgrade
         )
+        book.apply(change, paid, action)
     if not plan.grants:
         state, entry = record(book.state, "plan", action, book.now, (), metadata=note)
         book.add(state, [entry])

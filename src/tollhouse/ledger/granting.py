@@ -1,4 +1,6 @@
-"""How credits come in and plans change: opening, grants, paid periods, fall back to free, unlocking. Pure.
+"""How credits come in and plans change: opening, grants, fall back to free, unlocking. Pure.
+
+The lots of paid periods are in `plan_lots.py`.
 
 Every function takes a state already advanced to `now` and returns the state after it with the entries to write.
 """
@@ -6,7 +8,7 @@ Every function takes a state already advanced to `now` and returns the state aft
 import msgspec
 from msgspec.structs import replace
 
-from tollhouse.catalog.model import Catalog, Grant, PlanVersion
+from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
@@ -84,44 +86,6 @@ def add_lot(state: State, customer: str, new: NewLot, now: int, action: str, met
     check_room(after)
     after, entry = record(after, "grant", action, now, ((new.meter, lot.id, new.amount),), metadata=metadata)
     return Change(after, (entry,), ((lot, new.meter),))
-
-
-def grant_plan_lot(
-    state: State,
-    catalog: Catalog,
-    customer: str,
-    grant: Grant,
-    period: tuple[int, int],
-    now: int,
-    action: str,
-    metadata: str | None,
-) -> Change:
-    """The lot of a paid period. `replace` ends the plan's older lots and leaves what was bought or given apart.
-
-    A period older than the one that the plan's lot already covers (an invoice that came late) adds nothing: its lot
-    has been replaced before it came. Once the subscription is over, the lot lasts to the end of its period at most.
-    """
-    start, end = period
-    lots = state.lots.get(grant.meter, ())
-    over = state.plan == catalog.free_plan
-    newest = max((lot.since for lot in lots if lot.source == "plan"), default=-1)
-    if (grant.mode == "replace" and newest > start) or (over and end <= now):
-        after, entry = record(state, "grant", f"{action}_superseded", now, (), metadata=metadata)
-        return Change(after, (entry,))
-    ended: list[str] = []
-    moves: list[Move] = []
-    if grant.mode == "replace":
-        for lot in lots:
-            if lot.source == "plan":
-                ended.append(lot.id)
-                if lot.remaining:
-                    moves.append((grant.meter, lot.id, -lot.remaining))
-        lots = tuple(lot for lot in lots if lot.source != "plan")
-        state = replace(state, lots={**state.lots, grant.meter: lots})
-    new = NewLot(grant.meter, grant.amount, "plan", end if over else None, start, end)
-    change = add_lot(state, customer, new, now, action, metadata)
-    entry = replace(change.entries[0], moves=(*moves, *change.entries[0].moves))
-    return Change(change.state, (entry,), change.made, tuple(ended))
 
 
 def set_plan(
