@@ -53,7 +53,12 @@ MISTAKES = [
     ("{ credits = 1000 }", "{ credits = { amounts = 5 } }", "plans.starter.credits.credits.amounts", "did you mean amount?"),
     ("{ credits = 1000 }", '{ credits = { amount = 5, on_upgrade = "diff" } }', "plans.starter.credits.credits.on_upgrade", '"replace", "difference" or "none"'),
     ("{ credits = 1000 }", "{ credits = { amount = 5, on_upgrade = false } }", "plans.starter.credits.credits.on_upgrade", 'write on_upgrade = "replace"'),
-    ("{ credits = 100 }", '{ credits = { amount = 5, on_upgrade = "none" } }', "plans.free.credits", "the plans that are moved up to"),
+    ("{ credits = 100 }", '{ credits = { amount = 5, on_upgrade = "none" } }', "plans.free.credits", "neither moved up to nor renewed"),
+    ("{ credits = 100 }", "{ credits = { amount = 5, rollover = 5 } }", "plans.free.credits", "the plans that are paid for"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, rollover = "all" } }', "plans.starter.credits.credits.rollover", 'a number or "unlimited"'),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, rollover = -1 } }", "plans.starter.credits.credits.rollover", "write 0 or more"),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, rollover = 0.1234 } }", "plans.starter.credits.credits.rollover", "decimals = 4"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, mode = "add", rollover = 1 } }', "plans.starter.credits.credits.rollover", "what is added stays anyway"),
     # actions
     ("cost = { sessions = 1 }", "cost = {}", "actions.realtime_session.cost", "an empty table"),
     ("cost = { sessions = 1 }", "", "actions.realtime_session.cost", "found nothing"),

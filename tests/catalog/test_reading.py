@@ -60,6 +60,13 @@ def test_a_grant_says_how_it_comes() -> None:
     assert plan.grants == (Grant("credits", 50_000, mode="add", verified_only=True, on_upgrade="none"),)
 
 
+@pytest.mark.parametrize(("written", "ceiling"), [("250.5", 250_500), ('"unlimited"', None), ("0", 0)])
+def test_a_grant_says_what_is_carried_over(written: str, ceiling: int | None) -> None:
+    detail = f"{{ credits = {{ amount = 50, rollover = {written} }} }}"
+    plan = catalog_in(RIGHT.replace("{ credits = 1000 }", detail)).plans["starter"]
+    assert plan.grants == (Grant("credits", 50_000, rollover=ceiling),)
+
+
 @pytest.mark.row("A4")
 def test_a_tool_with_a_cost_is_an_action_of_its_own() -> None:
     tool = '[tools.app-builder]\ntitle = "App builder"\nframe_url = "https://tools.example.com/app"\ncost = { credits = 50 }\n'

@@ -209,7 +209,7 @@ def test_upgrades_by_the_difference_bring_no_more_than_the_highest_plan_of_the_p
     ada.admit(JANUARY[0] + DAY, credits=900_000)
     for days, amount in ((2, 5_000_000), (3, 3_000_000), (4, 9_000_000)):
         upgraded = (JANUARY[0] + days * DAY, JANUARY[1])
-        ada.pay(upgraded[0], selling(amount, "difference"), upgraded, upgrade=True)
+        ada.pay(upgraded[0], selling(amount, "difference"), upgraded, "upgraded")
 
     assert ada.balance() == (9_000_000, 900_000)
     ada.pay(FEBRUARY[0], selling(9_000_000, "difference"), FEBRUARY)
@@ -222,7 +222,7 @@ def test_the_difference_in_credits_that_add_up_counts_this_period_only() -> None
     ada.pay(JANUARY[0], selling(1_000_000, "difference", "add"), JANUARY)
     ada.pay(FEBRUARY[0], selling(1_000_000, "difference", "add"), FEBRUARY)
 
-    ada.pay(FEBRUARY[0] + DAY, selling(4_000_000, "difference", "add"), (FEBRUARY[0] + DAY, FEBRUARY[1]), upgrade=True)
+    ada.pay(FEBRUARY[0] + DAY, selling(4_000_000, "difference", "add"), (FEBRUARY[0] + DAY, FEBRUARY[1]), "upgraded")
 
     assert ada.balance() == (100_000 + 1_000_000 + 4_000_000, 0)
 
@@ -232,7 +232,7 @@ def test_an_upgrade_that_waits_for_the_renewal_leaves_the_older_lot_and_its_entr
     ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
     ada.pay(JANUARY[0], STARTER, JANUARY)
 
-    (entry,) = ada.pay(JANUARY[0] + DAY, selling(5_000_000, "none"), (JANUARY[0] + DAY, JANUARY[1]), upgrade=True)
+    (entry,) = ada.pay(JANUARY[0] + DAY, selling(5_000_000, "none"), (JANUARY[0] + DAY, JANUARY[1]), "upgraded")
 
     assert (entry.action, entry.moves) == ("plan_upgraded", ())
     assert ada.balance() == (1_000_000, 0)

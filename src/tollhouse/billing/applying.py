@@ -15,6 +15,7 @@ from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.book import open_book
 from tollhouse.ledger.model import Standing
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Row, Tx, Value, cell_of, outbox
 
 EVERY = 1_000_000
@@ -217,7 +218,7 @@ async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> lis
 
 def _still_held(picture: _Picture, month: PaidMonth) -> bool:
     """A later month of a yearly price counts only while its subscription lives and is on that plan."""
-    if month.action != "plan_renewed" or month.sold.every != "year":
+    if month.occasion != "renewed" or month.sold.every != "year":
         return True
     owner = next((found for found in picture.snapshot.subscriptions if found.id == month.subscription), None)
     if owner is None or (owner.ended_at is not None and owner.ended_at <= month.start):
@@ -247,11 +248,13 @@ async def _grant(tx: Tx, catalog: Catalog, customer: str, picture: _Picture, due
             queries.SAVE_GRANTED, cell=cell_of(customer), customer=customer, subscription=subscription, plan=plan,
             period_end=period_end, month=number, invoice=month.invoice, line=month.line, now=now,
         )  # fmt: skip
+        metadata: dict[str, object] = {
+            "invoice": month.invoice, "subscription": subscription, "every": month.sold.every,
+        }  # fmt: skip
         granted += await ledger.grant_paid_period(
-            tx, catalog, customer, _version_of(catalog, picture, month), (month.start, month.end), now,
-            invoice_key=month.key, action=month.action, paid=month.paid,
-            metadata={"invoice": month.invoice, "subscription": subscription, "every": month.sold.every},
-            upgrade=month.upgrade,
+            tx, catalog, customer, _version_of(catalog, picture, month),
+            Payment(month.start, month.end, month.occasion, month.action, metadata), now,
+            invoice_key=month.key, paid=month.paid,
         )  # fmt: skip
     return granted
 

@@ -12,6 +12,7 @@ from tollhouse.billing.model import Invoice, InvoiceLine, Snapshot, SoldPrice, S
 from tollhouse.billing.prices import PriceMap
 from tollhouse.kernel.money import Money
 from tollhouse.kernel.periods import boundary, index_at
+from tollhouse.ledger.plan_lots import Occasion
 
 
 class PaidMonth(msgspec.Struct, frozen=True):
@@ -26,14 +27,18 @@ class PaidMonth(msgspec.Struct, frozen=True):
     end: int
     period_end: int  # of the whole line: a year for a yearly price
     paid: Money
-    action: str
+    occasion: Occasion
     due_at: int  # when it was paid and had begun
-    upgrade: bool = False  # bought within the period, by moving up from a lower plan
 
     @property
     def key(self) -> str:
         """Under which the ledger grants it once."""
         return f"{self.invoice}:{self.line}:{self.number}"
+
+    @property
+    def action(self) -> str:
+        """What its entries are called."""
+        return "plan_renewed" if self.occasion == "renewed" else "plan_upgraded"
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -90,7 +95,8 @@ def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice
 
 def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None) -> list[PaidMonth]:
     anchor = owner.anchor if owner is not None else line.period_start
-    action = "plan_upgraded" if invoice.reason == "subscription_create" or line.proration else "plan_renewed"
+    first: Occasion = "bought" if invoice.reason == "subscription_create" else "renewed"
+    first = "upgraded" if line.proration else first
     spans = _spans(line, sold, anchor)
     count = len(spans)
     return [
@@ -105,9 +111,8 @@ def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscri
             period_end=line.period_end,
             # Shares of whole minor units that add up to what was paid.
             paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
-            action=action if k == 0 else "plan_renewed",
+            occasion=first if k == 0 else "renewed",
             due_at=max(start, invoice.paid_at or invoice.created_at),
-            upgrade=line.proration and k == 0,
         )
         for k, (number, start, end) in enumerate(spans)
     ]

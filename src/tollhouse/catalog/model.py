@@ -62,6 +62,7 @@ class Grant(msgspec.Struct, frozen=True):
     mode: LotMode = "replace"
     verified_only: bool = False  # spendable only after the user's e-mail address is verified
     on_upgrade: OnUpgrade = "replace"  # what moving up to this plan within a period brings at once
+    rollover: int | None = 0  # how much of what is left a paid renewal carries over; None: all of it
 
 
 class Support(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ class _Bought(msgspec.Struct, frozen=True, omit_defaults=True):
     support: tuple[str, int | None, str | None]
     badge: bool
     features: list[str]
-    terms: list[tuple[str, str]] = []  # of grants that say more than their amount
+    terms: list[tuple[str, str, int | None]] = []  # of grants that say more than their amount
 
 
 def content_hash(plan: PlanVersion) -> str:
@@ -38,7 +38,11 @@ def content_hash(plan: PlanVersion) -> str:
         support=(plan.support.channel, plan.support.answer_within_ms, plan.support.sla_percent),
         badge=plan.badge,
         features=sorted(plan.features),
-        terms=sorted((grant.meter, grant.on_upgrade) for grant in plan.grants if grant.on_upgrade != "replace"),
+        terms=[
+            (grant.meter, grant.on_upgrade, grant.rollover)
+            for grant in sorted(plan.grants, key=lambda grant: grant.meter)
+            if grant.on_upgrade != "replace" or grant.rollover != 0
+        ],
     )
     return hashlib.sha256(msgspec.json.encode(bought)).hexdigest()
 

@@ -18,7 +18,8 @@ from tollhouse.ledger.book import (
     open_book,
     plan_of,
 )  # fmt: skip
-from tollhouse.ledger.model import Entry, Shortage, Standing
+from tollhouse.ledger.model import Entry, Part, Shortage, Standing
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.ledger.rules import standing_shortage, take
 from tollhouse.ledger.turning import record
 from tollhouse.store import Tx, cell_of
@@ -87,33 +88,49 @@ async def set_subscription(
 
 
 async def grant_paid_period(
-    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, period: tuple[int, int], now: int, *,
-    invoice_key: str, action: str, paid: Money | None, metadata: Mapping[str, object], upgrade: bool = False,
+    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, payment: Payment, now: int, *,
+    invoice_key: str, paid: Money | None,
 ) -> bool:  # fmt: skip
     """The lots of a paid period, once per `invoice_key` (invoice line and month); False when they were granted before.
 
-    `upgrade`: it was bought within a period, by moving up from a lower plan. Without grants in the plan (quotas only) an entry still tells that the period was paid.
+    Without grants in the plan (quotas only) an entry still tells that the period was paid.
     """
     book = await open_book(tx, catalog, customer, now)
     fingerprint = b"invoice".ljust(16, b"\0")
     if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
         return False
     credits = sum(
-        unscale(plan_lots.amount_due(book.state, grant, period, upgrade=upgrade), catalog.meters[grant.meter].decimals)
+        unscale(plan_lots.amount_due(book.state, grant, payment), catalog.meters[grant.meter].decimals)
         for grant in plan.grants
     )
-    note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
+    told = {**payment.metadata, "plan": plan.plan}
+    payment = msgspec.structs.replace(payment, metadata=told | {"credits_granted": credits})
     for grant in plan.grants:
-        change = plan_lots.grant_plan_lot(
-            book.state, catalog, customer, grant, period, book.now, action, note, upgrade=upgrade
+        carried = plan_lots.roll_over(
+            book.state, catalog, customer, grant, msgspec.structs.replace(payment, metadata=told), book.now
         )
-        book.apply(change, paid, action)
+        if carried is not None:
+            book.apply(carried, await _paid_for(tx, customer, carried.made[0][0].parts), "rolled over")
+        change = plan_lots.grant_plan_lot(book.state, catalog, customer, grant, payment, book.now)
+        book.apply(change, paid, payment.action)
     if not plan.grants:
-        state, entry = record(book.state, "plan", action, book.now, (), metadata=note)
+        note = granting.metadata_json(payment.metadata)
+        state, entry = record(book.state, "plan", payment.action, book.now, (), metadata=note)
         book.add(state, [entry])
     await book.save(tx)
     await keep_answer(tx, book, "invoice", invoice_key, fingerprint, "{}")
     return True
+
+
+async def _paid_for(tx: Tx, customer: str, parts: tuple[Part, ...]) -> Money | None:
+    """Which share of what was paid for these lots lies in these parts of them; None when that is not of one currency."""
+    minor, currencies = 0, set()
+    for lot, amount in parts:
+        row = await tx.fetch_one(queries.PAID_FOR_LOT, cell=cell_of(customer), customer=customer, id=lot)
+        if row is not None and row["paid_minor"] is not None:
+            minor += row["paid_minor"] * min(amount, row["amount"]) // row["amount"]
+            currencies.add(row["currency"])
+    return Money(minor, currencies.pop()) if len(currencies) == 1 else None
 
 
 async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:

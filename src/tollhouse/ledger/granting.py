@@ -13,7 +13,7 @@ from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import Entry, Lot, LotSource, Move, Quota, Standing, State
+from tollhouse.ledger.model import Entry, Lot, LotSource, Move, Part, Quota, Standing, State
 from tollhouse.ledger.rules import check_room, in_spending_order
 from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
@@ -30,6 +30,7 @@ class NewLot(msgspec.Struct, frozen=True):
     since: int = 0
     until: int | None = None
     locked: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -81,6 +82,7 @@ def add_lot(state: State, customer: str, new: NewLot, now: int, action: str, met
         new.since,
         new.until,
         new.locked,
+        new.parts,
     )
     after = replace(state, lots={**state.lots, new.meter: in_spending_order((*lots, lot))})
     check_room(after)

@@ -36,6 +36,9 @@ READ_LOT = Sql(
     "select id, meter, amount, source, expires_at, since, until, ended_at from lot"
     " where cell = :cell and customer = :customer and id = :id"
 )
+PAID_FOR_LOT = Sql(
+    "select amount, paid_minor, currency from lot where cell = :cell and customer = :customer and id = :id"
+)
 READ_ENTRY = Sql(
     "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
     " where cell = :cell and customer = :customer and seq = :seq"

@@ -142,7 +142,9 @@ def _take_credits(lots: tuple[Lot, ...], name: str, amount: int, moves: list[Mov
             used = lot.used + part
             if used == lot.amount and lot.source != "plan":
                 continue
-            lot = Lot(lot.id, lot.amount, used, lot.source, lot.expires_at, lot.since, lot.until, lot.locked)
+            lot = Lot(
+                lot.id, lot.amount, used, lot.source, lot.expires_at, lot.since, lot.until, lot.locked, lot.parts
+            )  # fmt: skip
         after.append(lot)
     if left:
         waiting = sum(lot.amount - lot.used for lot in lots if lot.locked)
@@ -235,10 +237,16 @@ def comes_back_at(window: Window, meter: Meter) -> int | None:
 
 
 def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
-    """Soonest-expiring first; among equals the plan's lot before what was bought or given, then the older."""
+    """Soonest-expiring first; among equals what was carried over, then the plan's lot, then the others by age."""
     return tuple(
         sorted(
-            lots, key=lambda lot: (NEVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", lot.id)
+            lots,
+            key=lambda lot: (
+                NEVER if lot.expires_at is None else lot.expires_at,
+                lot.source != "plan",
+                not lot.parts,
+                lot.id,
+            ),
         )
     )
 
