@@ -45,6 +45,14 @@ async def move_to(world: World, customer: str, plan: str, **more: object) -> Non
     )  # fmt: skip
 
 
+async def pay_open_invoice(world: World, customer: str) -> None:
+    """The customer brings a card that works, and what is owed is paid."""
+    stripe_id = await stripe_id_of(world, customer)
+    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
+    invoices = await world.stripe("get", "/v1/invoices", customer=stripe_id, status="open")
+    await world.stripe("post", f"/v1/invoices/{invoices['data'][0]['id']}/pay", payment_method=card["id"])
+
+
 def catalog_granting(grants: Mapping[str, Grant]) -> Catalog:
     """The catalogue with other grants in these plans."""
     changed = {plan: replace(CATALOG.plans[plan], grants=(grant,)) for plan, grant in grants.items()}

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from tests.billing.steps import move_to, spend, stripe_id_of, subscription_id_of
+from tests.billing.steps import move_to, pay_open_invoice, spend, stripe_id_of, subscription_id_of
 from tests.billing.world import FAILS_LATER, World
 from tollhouse.billing import actions
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -53,10 +53,7 @@ async def test_a_failed_renewal_is_past_due_until_it_is_paid(world: World) -> No
     failures = await world.facts("payment.failed")
     assert [(fact["customer"], fact["amount_minor"], fact["currency"]) for fact in failures] == [(ada, 900, "usd")]
 
-    stripe_id = await stripe_id_of(world, ada)
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
-    invoices = await world.stripe("get", "/v1/invoices", customer=stripe_id, status="open")
-    await world.stripe("post", f"/v1/invoices/{invoices['data'][0]['id']}/pay", payment_method=card["id"])
+    await pay_open_invoice(world, ada)
     await world.catch_up()
 
     assert (await world.state(ada)).standing == "good"

@@ -85,6 +85,12 @@ MISTAKES = [
     ("[plans.free]", "[plans.basic]", "plans.basic", "free = true"),
     ('prices = [{ amount = 2900, currency = "usd", every = "month" }]', "free = true", "plans.starter", "a second free plan besides free"),
     ("[plans.free]", '[plans.free]\nprices = [{ amount = 1, currency = "usd", every = "month" }]', "plans.free.prices", "prices on the free plan"),
+    # billing
+    ("[plans.free]", "[biling]\n[plans.free]", "biling", "did you mean billing?"),
+    ("[plans.free]", '[billing]\ngrace = 3\n[plans.free]', "billing.grace", 'write grace = "3s"'),
+    ("[plans.free]", '[billing]\ngrace = "three days"\n[plans.free]', "billing.grace", 'a duration such as "3d"'),
+    ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
+    ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
     # the product
     ('name = "AI Gate"', 'nam = "AI Gate"', "product.nam", "did you mean name?"),
     ('name = "AI Gate"', 'name = ""', "product.name", "write name ="),

@@ -210,3 +210,8 @@ def test_upiik_sells_one_plan_by_the_month_and_by_the_year(tmp_path: Path) -> No
         (400, "eur", "month", "price_m"),
         (3_000, "eur", "year", "price_y"),
     ]
+
+
+def test_a_failed_payment_may_have_a_time_of_grace() -> None:
+    assert catalog_in(RIGHT).terms.grace_ms == 0
+    assert catalog_in(RIGHT + '[billing]\ngrace = "3d"\n').terms.grace_ms == 3 * 86_400_000

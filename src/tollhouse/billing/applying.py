@@ -6,10 +6,12 @@ the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a 
 import msgspec
 
 from tollhouse.billing import queries
-from tollhouse.billing.model import OWING_STATUSES, Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.owing import standing_of
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.catalog.model import Catalog, PlanVersion
+from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
 from tollhouse.ledger import actions as ledger
@@ -19,6 +21,8 @@ from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Row, Tx, Value, cell_of, outbox
 
 EVERY = 1_000_000
+_NOT_KEPT = frozenset({"lines", "finalized_at"})
+"""What is read of an invoice and has no column: a later look tells it again."""
 
 
 class FenceLost(Unavailable):
@@ -161,7 +165,7 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) ->
 
 
 def _invoice_row(invoice: Invoice) -> dict[str, Value]:
-    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name != "lines"}
+    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name not in _NOT_KEPT}
 
 
 async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
@@ -180,11 +184,11 @@ async def _write_books(
     chosen = picture.chosen
     if chosen is not None:
         item, _ = picture.prices.item_of(chosen) or (chosen.items[0], None)
-        owing: Standing = "past_due" if chosen.status in OWING_STATUSES else "good"
+        owing, past_due_at = standing_of(picture.snapshot, chosen, catalog.terms.grace_ms)
         await ledger.set_subscription(
             tx, catalog, customer, picture.versions[chosen.id], now, anchor=chosen.anchor,
             ends_at=_ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
-            metadata={"subscription": chosen.id},
+            past_due_at=past_due_at, metadata=_note(chosen, past_due_at),
         )  # fmt: skip
         return await _grant(tx, catalog, customer, picture, due, now)
     granted = 0
@@ -201,6 +205,11 @@ async def _write_books(
         tx, catalog, customer, catalog.plans[catalog.free_plan], now, anchor=None, ends_at=None, standing=good
     )
     return granted
+
+
+def _note(chosen: Subscription, past_due_at: int | None) -> dict[str, object]:
+    told: dict[str, object] = {"subscription": chosen.id}
+    return told if past_due_at is None else {**told, "past_due_at": rfc3339(past_due_at)}
 
 
 async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> list[PaidMonth]:

@@ -112,6 +112,7 @@ class Invoice(msgspec.Struct, frozen=True):
     next_attempt_at: int | None = None
     page_url: str | None = None
     pdf_url: str | None = None
+    finalized_at: int | None = None  # when it left its draft and was first tried
 
 
 class StripeCustomer(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from tollhouse.catalog.check import check_unique, free_plan, warnings
-from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion, Product, Tool
+from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion, Product, Terms, Tool
 from tollhouse.catalog.read_actions import read_action, read_tool
+from tollhouse.catalog.read_billing import read_billing
 from tollhouse.catalog.read_meters import read_meter, read_product
 from tollhouse.catalog.read_plans import read_plan
 from tollhouse.catalog.stripe_prices import known_variables, with_stripe_prices
@@ -72,12 +73,16 @@ def read_catalog(document: Document, price_ids: Mapping[str, str]) -> tuple[Cata
     meters, unread = _meters(top)
     actions, tools = _actions(top, meters, unread)
     plans, free = _plans(top, meters, unread)
+    billing = top.table("billing", "what happens when a payment fails")
+    terms = read_billing(billing) if billing is not None else Terms()
     if not plans and not problems:
         top.problem("plans", "no plan", "a free plan at least", "add [plans.free]")
     plans = _put_price_ids(document, plans, price_ids, problems)
     check_unique(document, plans, problems)
     name = free_plan(document, plans, free, problems)
-    catalog = Catalog(product=product, meters=meters, actions=actions, tools=tools, plans=plans, free_plan=name)
+    catalog = Catalog(
+        product=product, meters=meters, actions=actions, tools=tools, plans=plans, free_plan=name, terms=terms
+    )  # fmt: skip
     if not problems:
         problems.extend(warnings(document, catalog))
     return catalog, in_order(problems)

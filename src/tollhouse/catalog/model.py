@@ -112,6 +112,12 @@ class Product(msgspec.Struct, frozen=True):
     provider_note: str = ""  # 'the AI provider bills separately' (S15)
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What holds for every customer who pays, whatever the plan; the newest terms count, also for older purchases."""
+
+    grace_ms: int = 0  # how long a customer goes on as before after a renewal's payment failed
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """Everything that the file says is sold. `plans` holds the newest version of each, in the file's order."""
 
@@ -122,6 +128,7 @@ class Catalog(msgspec.Struct, frozen=True):
     plans: dict[str, PlanVersion]
     free_plan: str
     versions: dict[tuple[str, int], PlanVersion] = {}  # every version ever sold, once read from the store
+    terms: Terms = Terms()
 
     def version(self, plan: str, version: int) -> PlanVersion | None:
         """The version that a customer is on; None when neither the store nor the file knows it."""

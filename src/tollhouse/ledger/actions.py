@@ -77,12 +77,13 @@ async def grant(
 
 async def set_subscription(
     tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, now: int, *,
-    anchor: int | None, ends_at: int | None, standing: Standing, metadata: Mapping[str, object] | None = None,
+    anchor: int | None, ends_at: int | None, standing: Standing, past_due_at: int | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> Book:  # fmt: skip
     """Make the account say what the subscription says; applied again it changes nothing."""
     book = await open_book(tx, catalog, customer, now)
     note = granting.metadata_json(dict(metadata)) if metadata else None
-    book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note))
+    book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note, past_due_at))
     await book.save(tx)
     return book
 
@@ -161,12 +162,16 @@ async def take_in_transaction(
 
 
 async def block(tx: Tx, catalog: Catalog, customer: str, standing: Standing, now: int, reason: str) -> None:
-    """Staff set a customer's standing."""
+    """Staff set a customer's standing. Whoever owes a payment is past due once the grace time is over, not before."""
     book = await open_book(tx, catalog, customer, now)
     state = book.state
     plan = plan_of(catalog, state)
+    if standing == "past_due" and state.past_due_at is not None:
+        standing = "good"
     note = granting.metadata_json({"reason": reason})
-    book.apply(granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note))
+    book.apply(
+        granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note, state.past_due_at)
+    )
     await book.save(tx)
 
 

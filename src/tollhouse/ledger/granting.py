@@ -13,7 +13,7 @@ from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import Entry, Lot, LotSource, Move, Part, Quota, Standing, State
+from tollhouse.ledger.model import Entry, EntryKind, Lot, LotSource, Move, Part, Quota, Standing, State
 from tollhouse.ledger.rules import check_room, in_spending_order
 from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
@@ -99,14 +99,19 @@ def set_plan(
     standing: Standing,
     now: int,
     metadata: str | None = None,
+    past_due_at: int | None = None,
 ) -> Change:
     """What the subscription says: plan, anchor of its periods, known end, standing. No entry when nothing changes.
+
+    `past_due_at`: a payment failed, and until then the standing is as given.
 
     A quota's period is opened when the new anchor says that a later one has begun, and never closed or lowered (rule 8).
     An end that has passed means the free plan, so that time and a late notice of the end come to the same.
     """
     if ends_at is not None and ends_at <= now:
-        plan, ends_at = catalog.plans[catalog.free_plan], None
+        plan, ends_at, past_due_at = catalog.plans[catalog.free_plan], None, None
+    if past_due_at is not None and past_due_at <= now:
+        standing, past_due_at = "blocked" if standing == "blocked" else "past_due", None
     after = replace(
         state,
         plan=plan.plan,
@@ -114,6 +119,7 @@ def set_plan(
         ends_at=ends_at,
         standing=standing,
         anchor=anchor or state.anchor,
+        past_due_at=past_due_at,
     )
     moves: list[Move] = []
     quotas: dict[str, Quota] = {}
@@ -132,7 +138,9 @@ def set_plan(
         after = keep_until_paid_end(after, now) if plan.plan == catalog.free_plan else keep_while_subscribed(after)
     if after == state:
         return Change(state, ())
-    after, entry = record(after, "plan", _plan_action(state, after, catalog), now, tuple(moves), metadata=metadata)
+    action = _plan_action(state, after, catalog)
+    kind: EntryKind = "standing" if action.startswith("grace_") else "plan"
+    after, entry = record(after, kind, action, now, tuple(moves), metadata=metadata)
     return Change(after, (entry,))
 
 
@@ -144,6 +152,8 @@ def _plan_action(before: State, after: State, catalog: Catalog) -> str:
         return "plan_changed_up" if higher else "plan_changed_down"
     if before.standing != after.standing:
         return f"standing_{after.standing}"
+    if (before.past_due_at is None) != (after.past_due_at is None):
+        return "grace_ended" if after.past_due_at is None else "grace_started"
     return "subscription_changed"
 
 

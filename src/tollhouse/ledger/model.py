@@ -83,6 +83,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     windows: dict[str, Window] = {}
     held: dict[str, int] = {}  # leases: slots taken
     counts: dict[str, int] = {}
+    past_due_at: int | None = None  # a payment failed: past due from then on, unless it is made before
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

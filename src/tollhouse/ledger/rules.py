@@ -92,7 +92,7 @@ def take(
     # By position, which is several times faster than `replace`; the order is that of the fields.
     after = State(
         state.plan, state.plan_version, now, state.seq + 1, state.anchor, state.next_due, state.standing,
-        state.ends_at, lots, quotas, windows, held, counts,
+        state.ends_at, lots, quotas, windows, held, counts, state.past_due_at,
     )  # fmt: skip
     if due_moved:
         after = replace(after, next_due=next_due(after))
@@ -284,9 +284,11 @@ def sums(state: State) -> tuple[int, int]:
 
 
 def next_due(state: State) -> int | None:
-    """The earliest moment at which `advance` has work: a lot's expiry, a period's end, the end of the subscription."""
+    """The earliest moment at which `advance` has work: a lot's expiry, a period's end, an end of the plan or of grace."""
     moments = [lot.expires_at for lots in state.lots.values() for lot in lots if lot.expires_at is not None]
     moments += [quota.end for quota in state.quotas.values()]
     if state.ends_at is not None:
         moments.append(state.ends_at)
+    if state.past_due_at is not None:
+        moments.append(state.past_due_at)
     return min(moments, default=None)

@@ -82,6 +82,7 @@ def invoice(given: wire.Invoice) -> model.Invoice:
         next_attempt_at=_maybe_ms(given.next_payment_attempt),
         page_url=given.hosted_invoice_url,
         pdf_url=given.invoice_pdf,
+        finalized_at=_maybe_ms(given.status_transitions.finalized_at),
     )
 
 

@@ -130,6 +130,7 @@ class InvoiceParent(msgspec.Struct, frozen=True):
 
 
 class Transitions(msgspec.Struct, frozen=True):
+    finalized_at: int | None = None
     paid_at: int | None = None
 
 
