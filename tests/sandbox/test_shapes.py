@@ -16,6 +16,9 @@ from tests.sandbox.outside import SUCCESS_URL, Browser, Controls, Receiver, ada,
 from tollhouse_sandbox.server import Running
 
 EXPANDED = {
+    "charges": ["refunds", "payment_intent"],
+    "disputes": ["charge", "payment_intent"],
+    "refunds": ["charge.customer", "payment_intent"],
     "checkout/sessions": ["customer", "subscription", "invoice", "line_items", "line_items.data.price.product"],
     "customers": ["subscriptions", "invoice_settings.default_payment_method"],
     "invoices": [
@@ -28,8 +31,8 @@ EXPANDED = {
     "subscriptions": ["latest_invoice.payments", "default_payment_method", "items.data.price.product", "customer"],
 }
 KINDS = (
-    *("charges", "checkout/sessions", "customers", "events", "invoice_payments", "invoices", "payment_intents"),
-    *("prices", "products", "setup_intents", "subscriptions", "webhook_endpoints"),
+    *("charges", "checkout/sessions", "customers", "disputes", "events", "invoice_payments", "invoices"),
+    *("payment_intents", "prices", "products", "refunds", "setup_intents", "subscriptions", "webhook_endpoints"),
 )
 
 
@@ -47,7 +50,10 @@ def history(client: stripe.StripeClient, browser: Browser, controls: Controls, r
     asking = subscribing(client, ada(client).id, price.id)
     browser.pay(asking, "4000002500003155")
     controls.post("clock/advance", seconds=40 * 86_400)
-    for event in ("setup_intent.succeeded", "payment_intent.payment_failed", "customer.subscription.deleted"):
+    for event in (
+        *("setup_intent.succeeded", "payment_intent.payment_failed", "customer.subscription.deleted"),
+        *("charge.refunded", "charge.dispute.created"),
+    ):
         controls.post("trigger", event=event)
     once = client.v1.prices.create({"currency": "eur", "unit_amount": 500, "product_data": {"name": "Pack"}})
     pack = client.v1.checkout.sessions.create(
@@ -81,7 +87,13 @@ def test_every_event_carries_its_subject_in_the_annotated_shape(sandbox: Running
         assert problems(event) == []
         if event["data"]["object"]["object"] != "plan":
             assert problems(event["data"]["object"]) == [], event["type"]
-    assert seen >= {"checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.failed"}
+    assert seen >= {
+        "checkout.session.completed",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "charge.failed",
+        "refund.created",
+    }
 
 
 def test_the_rest_has_the_annotated_shape(client: stripe.StripeClient) -> None:

@@ -23,6 +23,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     off_session_decline: Decline | None = None
     authentication: str = "never"
     """`never`, `until_set_up` (the first use with its owner present), `always`."""
+    dispute: str | None = None
+    """Why its owner disputes every payment made with it."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     # Paid by its owner on the Checkout page, declined at every later charge without the owner.
     "fails_later": Behaviour(off_session_decline=GENERIC),
+    "disputes": Behaviour(dispute="fraudulent"),
+    "disputes_delivery": Behaviour(dispute="product_not_received"),
     "authentication_until_set_up": Behaviour(authentication="until_set_up"),
     "authentication_always": Behaviour(authentication="always"),
     "authentication_then_funds": Behaviour(decline=_FUNDS, off_session_decline=_FUNDS, authentication="always"),
@@ -108,6 +112,8 @@ _NUMBERS: dict[str, tuple[str, str, str, str]] = {
     "4000000000000127": ("visa", "credit", "US", "incorrect_cvc"),
     "4000000000000119": ("visa", "credit", "US", "processing_error"),
     "4000000000000341": ("visa", "credit", "US", "fails_later"),
+    "4000000000000259": ("visa", "credit", "US", "disputes"),
+    "4000000000002685": ("visa", "credit", "US", "disputes_delivery"),
     "4000002500003155": ("visa", "credit", "FR", "authentication_until_set_up"),
     "4000000000003220": ("visa", "credit", "US", "authentication_always"),
     "4000002760003184": ("visa", "credit", "DE", "authentication_always"),
@@ -130,6 +136,8 @@ TOKENS: dict[str, str] = {
     "chargeDeclinedIncorrectCvc": "4000000000000127",
     "chargeDeclinedProcessingError": "4000000000000119",
     "chargeCustomerFail": "4000000000000341",
+    "createDispute": "4000000000000259",
+    "createDisputeProductNotReceived": "4000000000002685",
     "authenticationRequiredOnSetup": "4000002500003155",
     "authenticationRequired": "4000002760003184",
     "threeDSecure2Required": "4000000000003220",

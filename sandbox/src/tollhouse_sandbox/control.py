@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from tollhouse_sandbox import trigger
-from tollhouse_sandbox.billing import agenda
+from tollhouse_sandbox.billing import agenda, disputes
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.errors import StripeError
 from tollhouse_sandbox.faults import Faults
@@ -29,6 +29,8 @@ async def answer(world: World, request: Request) -> Response:
         match request.method, steps:
             case "POST", ["deliveries" | "events" as kind, key, "resend"]:
                 return as_json(_resend(world, kind, key))
+            case "POST", ["disputes", key, "close"]:
+                return as_json(_close_dispute(world, key, request))
             case "DELETE", ["mail"]:
                 return as_json(_delete_mail(world))
             case "DELETE", ["faults"]:
@@ -161,6 +163,40 @@ async def _trigger(world: World, request: Request) -> Doc:
     return trigger.fire(world, order)
 
 
+class _DisputeOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    charge: str | None = None
+    payment_intent: str | None = None
+    reason: str = "fraudulent"
+    amount: int | None = None
+
+
+async def _open_dispute(world: World, request: Request) -> Doc:
+    """A charge's owner takes the payment back."""
+    use = 'Send {"charge" or "payment_intent": id, "reason"?, "amount"?}'
+    try:
+        order = msgspec.convert(_body(request), _DisputeOrder)
+    except msgspec.ValidationError as error:
+        raise Problem(f"{error}. {use}.") from None
+    intent = world.store.get("payment_intent", order.payment_intent or "")
+    charge = world.store.get("charge", order.charge or (intent["latest_charge"] if intent else None) or "")
+    if charge is None:
+        raise Problem(f"There is no such charge. {use}.", 404)
+    if order.reason not in disputes.REASONS:
+        raise Problem(f"No reason {order.reason!r}. Known: {', '.join(disputes.REASONS)}.")
+    return disputes.open_(world, charge, reason=order.reason, amount=order.amount)
+
+
+def _close_dispute(world: World, key: str, request: Request) -> Doc:
+    """The bank decides."""
+    dispute = world.store.get("dispute", key)
+    if dispute is None:
+        raise Problem(f"There is no such dispute: {key}", 404)
+    status = _body(request).get("status")
+    if status not in ("won", "lost"):
+        raise Problem('Send {"status": "won"} or {"status": "lost"}.')
+    return disputes.close(world, dispute, won=status == "won")
+
+
 async def _mail(world: World, request: Request) -> Doc:
     to = request.asked().get("to")
     return {"data": [mail for mail in world.store.newest("mail") if to is None or to in mail["to"]]}
@@ -185,5 +221,6 @@ _CONTROLS: dict[tuple[str, str], Callable[[World, Request], Awaitable[object]]] 
     ("GET", "state"): _state,
     ("POST", "reset"): _reset,
     ("POST", "trigger"): _trigger,
+    ("POST", "disputes"): _open_dispute,
     ("GET", "mail"): _mail,
 }

@@ -19,6 +19,8 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "payment_method": ("customer",),
     "setup_intent": ("customer",),
     "charge": ("customer", "payment_intent"),
+    "refund": ("charge", "payment_intent"),
+    "dispute": ("charge", "payment_intent"),
     "event": ("type",),
     "delivery": ("event",),
 }

@@ -11,6 +11,7 @@ from tollhouse_sandbox.billing import (
     customers,
     payment_methods,
     payments,
+    refunds,
     setups,
     subscriptions,
 )
@@ -190,7 +191,7 @@ def _renew_now(scene: Scene, subscription: Doc) -> None:
         subscriptions.collect_renewal(scene.world, invoice)
 
 
-def _intent(scene: Scene, token: str) -> None:
+def _intent(scene: Scene, token: str) -> Doc:
     world = scene.world
     intent = payments.create_intent(
         world,
@@ -204,6 +205,25 @@ def _intent(scene: Scene, token: str) -> None:
     )
     method = payment_methods.create(world, _card(scene, token), livemode=scene.order.livemode)
     payments.confirm(world, intent, method, off_session=False)
+    return intent
+
+
+def _paid(scene: Scene) -> None:
+    _intent(scene, "pm_card_visa")
+
+
+def _declined(scene: Scene) -> None:
+    _intent(scene, "pm_card_chargeDeclined")
+
+
+def _disputed(scene: Scene) -> None:
+    _intent(scene, "pm_card_createDispute")
+
+
+def _refunded(scene: Scene) -> None:
+    charge = scene.world.store.get("charge", _intent(scene, "pm_card_visa")["latest_charge"])
+    if charge:
+        refunds.create(scene.world, charge, amount=None, reason=None, metadata=dict(scene.order.metadata))
 
 
 def _setup_succeeded(scene: Scene) -> None:
@@ -220,7 +240,9 @@ TRIGGERS: dict[str, Callable[[Scene], None]] = {
     "invoice.payment_succeeded": _invoice_paid,
     "invoice.paid": _invoice_paid,
     "invoice.payment_failed": _invoice_failed,
-    "payment_intent.succeeded": lambda scene: _intent(scene, "pm_card_visa"),
-    "payment_intent.payment_failed": lambda scene: _intent(scene, "pm_card_chargeDeclined"),
+    "payment_intent.succeeded": _paid,
+    "payment_intent.payment_failed": _declined,
+    "charge.refunded": _refunded,
+    "charge.dispute.created": _disputed,
     "setup_intent.succeeded": _setup_succeeded,
 }

@@ -50,8 +50,11 @@ class World:
         known.update(facts)
         self.store.put("private", known)
 
-    def emit(self, event_type: str, subject: Doc, previous: Doc | None = None) -> Doc:
-        """Keeps an event with the subject as it is now, and hands it to the deliveries."""
+    def emit(self, event_type: str, subject: Doc, previous: Doc | None = None, *, livemode: bool | None = None) -> Doc:
+        """Keeps an event with the subject as it is now, and hands it to the deliveries.
+
+        `livemode` is the mode of subjects that do not say it themselves, such as refunds.
+        """
         data: Doc = {"object": snapshot(subject)}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -62,7 +65,7 @@ class World:
             "api_version": API_VERSION,
             "created": self.clock.now(),
             "data": data,
-            "livemode": subject["livemode"],
+            "livemode": subject["livemode"] if livemode is None else livemode,
             "pending_webhooks": 0,
             "request": {
                 "id": caller.request_id if caller else None,

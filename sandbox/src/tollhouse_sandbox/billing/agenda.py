@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tollhouse_sandbox.billing import checkout, invoices, subscriptions
+from tollhouse_sandbox.billing import checkout, disputes, invoices, payment_methods, subscriptions
 from tollhouse_sandbox.world import World
 
 
@@ -65,6 +65,16 @@ def _session(world: World, key: str, moment: int) -> None:
         checkout.expire(world, session)
 
 
+def _dispute(world: World, key: str, moment: int) -> None:
+    charge = world.store.get("charge", key)
+    method = world.store.get("payment_method", charge["payment_method"]) if charge else None
+    if charge is None or method is None or charge["disputed"]:
+        return
+    reason = payment_methods.behaviour_of(world, method).dispute
+    if reason:
+        disputes.open_(world, charge, reason=reason)
+
+
 _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "period": _period,
     "cancel_at": _cancel_at,
@@ -73,6 +83,7 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "retry": _retry,
     "incomplete": _incomplete,
     "session": _session,
+    "dispute": _dispute,
 }
 
 

@@ -76,6 +76,8 @@ def confirm(
     world.store.put("payment_intent", intent)
     world.emit("charge.succeeded", charge)
     world.emit("payment_intent.succeeded", intent)
+    if behaviour.dispute:
+        world.plan_for(world.clock.now(), "dispute", charge["id"])
     return None
 
 

@@ -54,9 +54,15 @@ def _confirmation_secret_of(store: Store, invoice: Doc) -> Doc | None:
     return None
 
 
+def _refunds_of(store: Store, charge: Doc) -> Doc:
+    refunds = store.where("refund", "charge", charge["id"])
+    return listed([dict(refund) for refund in refunds], f"/v1/charges/{charge['id']}/refunds")
+
+
 _INCLUDABLE: dict[tuple[str, str], Callable[[Store, Doc], Doc | None]] = {
     ("invoice", "payments"): _payments_of,
     ("invoice", "confirmation_secret"): _confirmation_secret_of,
+    ("charge", "refunds"): _refunds_of,
     ("customer", "subscriptions"): _subscriptions_of,
     ("checkout.session", "line_items"): _line_items_of,
 }
