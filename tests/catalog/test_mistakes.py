@@ -91,6 +91,7 @@ MISTAKES = [
     ("[plans.free]", '[billing]\ngrace = "three days"\n[plans.free]', "billing.grace", 'a duration such as "3d"'),
     ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
     ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
+    ("[plans.free]", '[billing]\non_refund = "take"\n[plans.free]', "billing.on_refund", '"keep" or "take_back"'),
     # the product
     ('name = "AI Gate"', 'nam = "AI Gate"', "product.nam", "did you mean name?"),
     ('name = "AI Gate"', 'name = ""', "product.name", "write name ="),

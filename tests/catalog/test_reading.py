@@ -6,6 +6,7 @@ import pytest
 
 from tests.catalog.files import RIGHT, catalog_in
 from tollhouse.catalog import Action, Grant, Meter, Price, Support, Tool, load_catalog, load_configuration
+from tollhouse.catalog.model import Terms
 from tollhouse.cli.init import PRESETS, preset_text
 
 TWO_PRICES = """\
@@ -212,6 +213,7 @@ def test_upiik_sells_one_plan_by_the_month_and_by_the_year(tmp_path: Path) -> No
     ]
 
 
-def test_a_failed_payment_may_have_a_time_of_grace() -> None:
-    assert catalog_in(RIGHT).terms.grace_ms == 0
+def test_the_terms_of_billing_are_read() -> None:
+    assert catalog_in(RIGHT).terms == Terms(0, "keep")
+    assert catalog_in(RIGHT + '[billing]\non_refund = "take_back"\n').terms.on_refund == "take_back"
     assert catalog_in(RIGHT + '[billing]\ngrace = "3d"\n').terms.grace_ms == 3 * 86_400_000

@@ -1,6 +1,6 @@
 """One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
 
-the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month  ->  facts
+the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month  ->  refunds  ->  facts
 """
 
 import msgspec
@@ -10,6 +10,7 @@ from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import standing_of
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
@@ -63,6 +64,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await _save_invoices(tx, customer, snapshot, now)
     await _learn(tx, picture, now)
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
+    await take_back_refunded(tx, catalog, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)

@@ -26,6 +26,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         snapshot.subscriptions,
         snapshot.invoices,
         {name: facts for name, facts in further.items() if facts is not None},
+        await gateway.refunded(stripe_id) if catalog.terms.on_refund == "take_back" else {},
     )
 
 

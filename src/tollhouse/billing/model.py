@@ -131,6 +131,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     subscriptions: tuple[Subscription, ...]
     invoices: tuple[Invoice, ...]
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
+    refunded: dict[str, int] = {}  # by invoice, what was given back or lost to a dispute; read where it counts
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""
@@ -164,6 +165,7 @@ class WebhookEvent(msgspec.Struct, frozen=True):
     created_at: int
     object_id: str | None = None
     subscription: str | None = None
+    charge: str | None = None
 
 
 class Link(msgspec.Struct, frozen=True):

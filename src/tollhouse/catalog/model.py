@@ -10,6 +10,7 @@ MeterKind = Literal["credits", "quota", "rate", "lease", "count"]
 Every = Literal["month", "year"]
 LotMode = Literal["replace", "add"]
 OnUpgrade = Literal["replace", "difference", "none"]
+OnRefund = Literal["keep", "take_back"]
 
 
 class Meter(msgspec.Struct, frozen=True):
@@ -116,6 +117,7 @@ class Terms(msgspec.Struct, frozen=True):
     """What holds for every customer who pays, whatever the plan; the newest terms count, also for older purchases."""
 
     grace_ms: int = 0  # how long a customer goes on as before after a renewal's payment failed
+    on_refund: OnRefund = "keep"  # what becomes of the credits of a payment that is given back
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Reads `[billing]` of the file: what happens when a payment fails."""
+"""Reads `[billing]` of the file: what happens when a payment fails or is given back."""
 
 from tollhouse.catalog.model import Terms
 from tollhouse.kernel.clock import DAY
@@ -16,5 +16,6 @@ def read_billing(table: Table) -> Terms:
     if grace_ms > LONGEST_GRACE_DAYS * DAY:
         fix = f'write grace = "{LONGEST_GRACE_DAYS}d" or less'
         table.problem("grace", shown(table.values["grace"]), allowed, fix)
+    chosen = table.choice("on_refund", ("keep", "take_back"), "keep")
     table.finish()
-    return Terms(grace_ms)
+    return Terms(grace_ms, "take_back" if chosen == "take_back" else "keep")

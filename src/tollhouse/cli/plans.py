@@ -139,7 +139,7 @@ def _document(catalog: Catalog, versions: dict[str, tuple[int, bool]]) -> dict[s
             for action in catalog.actions.values()
         ],
         "tools": list(catalog.tools.values()),
-        "billing": {"grace": format_duration(catalog.terms.grace_ms)},
+        "billing": {"grace": format_duration(catalog.terms.grace_ms), "on_refund": catalog.terms.on_refund},
         "plans": [_plan_document(plan, catalog, versions.get(plan.plan)) for plan in catalog.plans.values()],
     }
 

@@ -15,12 +15,14 @@ from tollhouse.ledger.book import (
     entry_from,
     first_answer,
     keep_answer,
+    lot_facts,
     open_book,
     plan_of,
 )  # fmt: skip
 from tollhouse.ledger.model import Entry, Part, Shortage, Standing
 from tollhouse.ledger.plan_lots import Payment
 from tollhouse.ledger.rules import standing_shortage, take
+from tollhouse.ledger.taking_back import Refunded, take_back
 from tollhouse.ledger.turning import record
 from tollhouse.store import Tx, cell_of
 
@@ -36,6 +38,21 @@ class GrantAnswer(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+class _Granted(msgspec.Struct, frozen=True):
+    """Which lots a paid period brought; releases before refunds were heard of wrote none."""
+
+    lots: list[str] = []
+
+
+class _Refund(msgspec.Struct, frozen=True):
+    """Up to what amount a paid period's refunds have been dealt with."""
+
+    refunded_minor: int
+
+
+_INVOICE = b"invoice".ljust(16, b"\0")
+_decode_granted = msgspec.json.Decoder(_Granted).decode
+_decode_refund = msgspec.json.Decoder(_Refund).decode
 _decode_grant = msgspec.json.Decoder(GrantAnswer).decode
 
 
@@ -97,9 +114,9 @@ async def grant_paid_period(
     Without grants in the plan (quotas only) an entry still tells that the period was paid.
     """
     book = await open_book(tx, catalog, customer, now)
-    fingerprint = b"invoice".ljust(16, b"\0")
-    if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
+    if await first_answer(tx, customer, "invoice", invoice_key, _INVOICE) is not None:
         return False
+    made: list[str] = []
     credits = sum(
         unscale(plan_lots.amount_due(book.state, grant, payment), catalog.meters[grant.meter].decimals)
         for grant in plan.grants
@@ -114,12 +131,13 @@ async def grant_paid_period(
             book.apply(carried, await _paid_for(tx, customer, carried.made[0][0].parts), "rolled over")
         change = plan_lots.grant_plan_lot(book.state, catalog, customer, grant, payment, book.now)
         book.apply(change, paid, payment.action)
+        made += [lot.id for lot, _ in change.made]
     if not plan.grants:
         note = granting.metadata_json(payment.metadata)
         state, entry = record(book.state, "plan", payment.action, book.now, (), metadata=note)
         book.add(state, [entry])
     await book.save(tx)
-    await keep_answer(tx, book, "invoice", invoice_key, fingerprint, "{}")
+    await keep_answer(tx, book, "invoice", invoice_key, _INVOICE, encode(_Granted(made)).decode())
     return True
 
 
@@ -132,6 +150,30 @@ async def _paid_for(tx: Tx, customer: str, parts: tuple[Part, ...]) -> Money | N
             minor += row["paid_minor"] * min(amount, row["amount"]) // row["amount"]
             currencies.add(row["currency"])
     return Money(minor, currencies.pop()) if len(currencies) == 1 else None
+
+
+async def take_back_refunded(
+    tx: Tx, catalog: Catalog, customer: str, now: int, *,
+    invoice_key: str, paid_minor: int, refunded_minor: int, metadata: Mapping[str, object],
+) -> None:  # fmt: skip
+    """Take back what is left of a paid period's lots, by the share of the payment that was given back since last time."""
+    book = await open_book(tx, catalog, customer, now)
+    beginning = f"{invoice_key}:"
+    rows = await tx.fetch(
+        queries.KEYS_BEGINNING, cell=book.cell, customer=customer, operation="invoice_refund", length=len(beginning),
+        beginning=beginning,
+    )  # fmt: skip
+    before = max((_decode_refund(row["answer"]).refunded_minor for row in rows), default=0)
+    granted = await first_answer(tx, customer, "invoice", invoice_key, _INVOICE)
+    if granted is None or refunded_minor <= before:
+        return
+    lots = await lot_facts(tx, customer, _decode_granted(granted).lots)
+    note = granting.metadata_json({**metadata, "refunded_minor": refunded_minor - before, "paid_minor": paid_minor})
+    refunded = Refunded(paid_minor, before, refunded_minor)
+    book.apply(take_back(book.state, tuple(lots.values()), refunded, book.now, note))
+    await book.save(tx)
+    answer = encode(_Refund(refunded_minor)).decode()
+    await keep_answer(tx, book, "invoice_refund", f"{beginning}{refunded_minor}", _INVOICE, answer)
 
 
 async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:

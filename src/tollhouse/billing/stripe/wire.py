@@ -153,6 +153,29 @@ class Invoice(msgspec.Struct, frozen=True):
     status_transitions: Transitions = Transitions()
 
 
+class Charge(msgspec.Struct, frozen=True):
+    """A payment. `invoice` stood on it before 2025-03-31.basil."""
+
+    id: str
+    amount: int = 0
+    amount_refunded: int = 0
+    disputed: bool = False
+    customer: Reference | None = None
+    payment_intent: Reference | None = None
+    invoice: Reference | None = None
+
+
+class Dispute(msgspec.Struct, frozen=True):
+    id: str
+    amount: int
+    status: str
+
+
+class InvoicePayment(msgspec.Struct, frozen=True):
+    id: str
+    invoice: Reference
+
+
 class Customer(msgspec.Struct, frozen=True):
     id: str
     email: str | None = None
@@ -181,6 +204,7 @@ class EventObject(msgspec.Struct, frozen=True):
     customer: Reference | None = None
     subscription: Reference | None = None
     parent: InvoiceParent | None = None
+    charge: Reference | None = None
 
 
 class EventData(msgspec.Struct, frozen=True):
