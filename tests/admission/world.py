@@ -24,6 +24,7 @@ from tollhouse.house import House
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import Entry, Standing, State
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Sql
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -103,8 +104,8 @@ class World:
         async with self.house.store.transaction() as tx:
             await ledger.grant_paid_period(
                 tx, self.house.catalog, customer, self.house.catalog.plans[plan],
-                (self.now, self.now + days * 86_400_000), self.now,
-                invoice_key=invoice, action="plan_upgraded", paid=None, metadata={},
+                Payment(self.now, self.now + days * 86_400_000, "bought", "plan_upgraded"), self.now,
+                invoice_key=invoice, paid=None,
             )  # fmt: skip
 
     @property

@@ -9,33 +9,13 @@ from typing import Literal
 import msgspec
 import pytest
 
+from tests.billing.steps import move_to, pay_open_invoice, spend, stripe_id_of, subscription_id_of
 from tests.billing.world import CATALOG, FAILS_LATER, World, _submit, opened
 from tollhouse.billing import actions
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.money import Money
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.granting import NewLot
-
-
-async def spend(world: World, customer: str, credits: int) -> None:
-    """The customer uses credits."""
-    now = world.store.clock.now_ms()
-    async with world.store.transaction() as tx:
-        await ledger.take_in_transaction(tx, world.catalog, customer, {"credits": credits * 1000}, "launch", now)
-
-
-async def stripe_id_of(world: World, customer: str) -> str:
-    async with world.store.reading() as tx:
-        link = await actions.link_of_customer(tx, customer)
-    assert link is not None
-    return link.id
-
-
-async def subscription_id_of(world: World, customer: str) -> str:
-    async with world.store.reading() as tx:
-        found = await actions.subscription_of(tx, customer)
-    assert found is not None
-    return found.id
 
 
 @pytest.mark.row("A3", "S9")
@@ -76,10 +56,7 @@ async def test_a_failed_renewal_is_past_due_until_it_is_paid(world: World) -> No
     failures = await world.facts("payment.failed")
     assert [(fact["customer"], fact["amount_minor"], fact["currency"]) for fact in failures] == [(ada, 900, "usd")]
 
-    stripe_id = await stripe_id_of(world, ada)
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
-    invoices = await world.stripe("get", "/v1/invoices", customer=stripe_id, status="open")
-    await world.stripe("post", f"/v1/invoices/{invoices['data'][0]['id']}/pay", payment_method=card["id"])
+    await pay_open_invoice(world, ada)
     await world.catch_up()
 
     assert (await world.state(ada)).standing == "good"
@@ -184,17 +161,10 @@ async def test_an_upgrade_with_proration_brings_the_higher_plans_credits_once(wo
     ada = await world.customer()
     await world.buy(ada, "starter")
     await world.catch_up()
-    subscription = await subscription_id_of(world, ada)
-    prices = [await world.gateway.price_of_key(f"tollhouse_{plan}_month_usd") for plan in ("pro", "starter")]
-    item = (await world.stripe("get", f"/v1/subscriptions/{subscription}"))["items"]["data"][0]["id"]
 
-    for price in (prices[0], prices[1], prices[0]):
-        assert price is not None
+    for plan in ("pro", "starter", "pro"):
         await world.pass_days(1)
-        await world.stripe(
-            "post", f"/v1/subscriptions/{subscription}", items=[{"id": item, "price": price.id}],
-            proration_behavior="always_invoice",
-        )  # fmt: skip
+        await move_to(world, ada, plan)
         await world.catch_up()
 
     assert (await world.state(ada)).plan == "pro"

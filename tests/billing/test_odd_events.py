@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.billing.test_lives import stripe_id_of, subscription_id_of
+from tests.billing.steps import stripe_id_of, subscription_id_of
 from tests.billing.world import World
 from tollhouse.billing import actions
 from tollhouse.billing.applying import FenceLost, apply

@@ -37,6 +37,7 @@ PLACES = [
     ('every = "month"', f'every = "month", {UNKNOWN}', "plans.studio.prices[0]", "### A price"),
     ("amount = 40", f"amount = 40, {UNKNOWN}", "plans.free.credits.credits", "### Credits"),
     ('channel = "email"', f'channel = "email", {UNKNOWN}', "plans.studio.support", "### Support"),
+    ("[billing]", f"[billing]\n{UNKNOWN}", "billing", "## `[billing]`"),
 ]
 
 

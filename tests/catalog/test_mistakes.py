@@ -51,6 +51,14 @@ MISTAKES = [
     ("{ credits = 1000 }", "{ sessions = 1000 }", "plans.starter.credits.sessions", "write limits = { sessions ="),
     ("{ credits = 1000 }", '{ credits = { amount = 5, mode = "top" } }', "plans.starter.credits.credits.mode", '"replace" or "add"'),
     ("{ credits = 1000 }", "{ credits = { amounts = 5 } }", "plans.starter.credits.credits.amounts", "did you mean amount?"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, on_upgrade = "diff" } }', "plans.starter.credits.credits.on_upgrade", '"replace", "difference" or "none"'),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, on_upgrade = false } }", "plans.starter.credits.credits.on_upgrade", 'write on_upgrade = "replace"'),
+    ("{ credits = 100 }", '{ credits = { amount = 5, on_upgrade = "none" } }', "plans.free.credits", "neither moved up to nor renewed"),
+    ("{ credits = 100 }", "{ credits = { amount = 5, rollover = 5 } }", "plans.free.credits", "the plans that are paid for"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, rollover = "all" } }', "plans.starter.credits.credits.rollover", 'a number or "unlimited"'),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, rollover = -1 } }", "plans.starter.credits.credits.rollover", "write 0 or more"),
+    ("{ credits = 1000 }", "{ credits = { amount = 5, rollover = 0.1234 } }", "plans.starter.credits.credits.rollover", "decimals = 4"),
+    ("{ credits = 1000 }", '{ credits = { amount = 5, mode = "add", rollover = 1 } }', "plans.starter.credits.credits.rollover", "what is added stays anyway"),
     # actions
     ("cost = { sessions = 1 }", "cost = {}", "actions.realtime_session.cost", "an empty table"),
     ("cost = { sessions = 1 }", "", "actions.realtime_session.cost", "found nothing"),
@@ -77,6 +85,13 @@ MISTAKES = [
     ("[plans.free]", "[plans.basic]", "plans.basic", "free = true"),
     ('prices = [{ amount = 2900, currency = "usd", every = "month" }]', "free = true", "plans.starter", "a second free plan besides free"),
     ("[plans.free]", '[plans.free]\nprices = [{ amount = 1, currency = "usd", every = "month" }]', "plans.free.prices", "prices on the free plan"),
+    # billing
+    ("[plans.free]", "[biling]\n[plans.free]", "biling", "did you mean billing?"),
+    ("[plans.free]", '[billing]\ngrace = 3\n[plans.free]', "billing.grace", 'write grace = "3s"'),
+    ("[plans.free]", '[billing]\ngrace = "three days"\n[plans.free]', "billing.grace", 'a duration such as "3d"'),
+    ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
+    ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
+    ("[plans.free]", '[billing]\non_refund = "take"\n[plans.free]', "billing.on_refund", '"keep" or "take_back"'),
     # the product
     ('name = "AI Gate"', 'nam = "AI Gate"', "product.nam", "did you mean name?"),
     ('name = "AI Gate"', 'name = ""', "product.name", "write name ="),

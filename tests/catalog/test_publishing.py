@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 
 from tests.catalog.files import catalog_of
 from tollhouse.catalog import Catalog, PlanVersion, publish, refresh
+from tollhouse.catalog.model import Grant, OnUpgrade, Price
 from tollhouse.catalog.tables import meter_definition, plan_version
 from tollhouse.catalog.versions import content_hash, decode_plan, encode_plan
 from tollhouse.kernel.errors import ConfigurationError
@@ -165,3 +166,14 @@ def test_an_older_release_wrote_fewer_fields() -> None:
 def test_a_plan_comes_back_as_it_was_kept() -> None:
     for plan in catalog_of().plans.values():
         assert decode_plan(encode_plan(plan)) == plan
+
+
+TERMS: list[tuple[OnUpgrade, int | None]] = [("replace", 0), ("none", 0), ("replace", 1), ("replace", None)]
+
+
+def test_what_was_published_before_plans_could_say_more_keeps_its_version() -> None:
+    price = Price(2900, "usd", "month", "key")
+    plan = PlanVersion("starter", 1, "Starter", 1, {"sessions": 5000}, (Grant("credits", 1000),), (price,))
+    assert content_hash(plan) == "8ab357c85530ef86d9fdc3577f4cf4ead7538c28af942047dfe8afd997466927"
+    grants = [Grant("credits", 1000, on_upgrade=upgrade, rollover=rollover) for upgrade, rollover in TERMS]
+    assert len({content_hash(msgspec.structs.replace(plan, grants=(grant,))) for grant in grants}) == len(grants)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.catalog.files import RIGHT, catalog_in
 from tollhouse.catalog import Action, Grant, Meter, Price, Support, Tool, load_catalog, load_configuration
+from tollhouse.catalog.model import Terms
 from tollhouse.cli.init import PRESETS, preset_text
 
 TWO_PRICES = """\
@@ -55,9 +56,16 @@ def test_unlimited_is_written_and_what_is_not_named_is_refused() -> None:
 
 
 def test_a_grant_says_how_it_comes() -> None:
-    detail = '{ credits = { amount = 50, mode = "add", verified_only = true } }'
+    detail = '{ credits = { amount = 50, mode = "add", verified_only = true, on_upgrade = "none" } }'
     plan = catalog_in(RIGHT.replace("{ credits = 1000 }", detail)).plans["starter"]
-    assert plan.grants == (Grant("credits", 50_000, mode="add", verified_only=True),)
+    assert plan.grants == (Grant("credits", 50_000, mode="add", verified_only=True, on_upgrade="none"),)
+
+
+@pytest.mark.parametrize(("written", "ceiling"), [("250.5", 250_500), ('"unlimited"', None), ("0", 0)])
+def test_a_grant_says_what_is_carried_over(written: str, ceiling: int | None) -> None:
+    detail = f"{{ credits = {{ amount = 50, rollover = {written} }} }}"
+    plan = catalog_in(RIGHT.replace("{ credits = 1000 }", detail)).plans["starter"]
+    assert plan.grants == (Grant("credits", 50_000, rollover=ceiling),)
 
 
 @pytest.mark.row("A4")
@@ -203,3 +211,9 @@ def test_upiik_sells_one_plan_by_the_month_and_by_the_year(tmp_path: Path) -> No
         (400, "eur", "month", "price_m"),
         (3_000, "eur", "year", "price_y"),
     ]
+
+
+def test_the_terms_of_billing_are_read() -> None:
+    assert catalog_in(RIGHT).terms == Terms(0, "keep")
+    assert catalog_in(RIGHT + '[billing]\non_refund = "take_back"\n').terms.on_refund == "take_back"
+    assert catalog_in(RIGHT + '[billing]\ngrace = "3d"\n').terms.grace_ms == 3 * 86_400_000

@@ -16,6 +16,7 @@ from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger import actions
 from tollhouse.ledger.granting import NewLot
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store.opening import AnyStore
 
 ADA = "cus_01jd0000000000000000000000"
@@ -86,8 +87,8 @@ async def live(town: Town, customer: str) -> None:
             tx, catalog, customer, STARTER, town.now, anchor=town.now, ends_at=None, standing="good"
         )
         await actions.grant_paid_period(
-            tx, catalog, customer, STARTER, period, town.now,
-            invoice_key="il_1:0", action="plan_upgraded", paid=None, metadata={},
+            tx, catalog, customer, STARTER, Payment(*period, "bought", "plan_upgraded"), town.now,
+            invoice_key="il_1:0", paid=None,
         )  # fmt: skip
     town.desk.forget(customer)
     await town.ask(customer, "k-4", {"credits": 60_001, "sessions": 3, "requests": 5, "concurrent": 1})

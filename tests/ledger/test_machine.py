@@ -24,6 +24,7 @@ from tollhouse.ledger import granting, returning
 from tollhouse.ledger.book import decode_state, state_document, time_of
 from tollhouse.ledger.granting import Change, NewLot
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, MOST_LOTS, Entry, LotFacts, Shortage, Standing, State, Taken
+from tollhouse.ledger.plan_lots import Payment, grant_plan_lot
 from tollhouse.ledger.rules import next_due, slide, standing_shortage, sums, take, take_up_to
 from tollhouse.ledger.turning import advance, record
 
@@ -265,7 +266,9 @@ class LedgerMachine(RuleBasedStateMachine):
             over = self.naive.plan.plan == "free"
             late = given.mode == "replace" and any(lot.since > period[0] for lot in live)
             try:
-                change = granting.grant_plan_lot(self.state, CATALOG, CUSTOMER, given, period, now, "renewed", None)
+                change = grant_plan_lot(
+                    self.state, CATALOG, CUSTOMER, given, Payment(*period, "renewed", "renewed"), now
+                )
             except Conflict:
                 assert len(self.naive.live_everywhere()) > MOST_LOTS * 2 // 3
                 return

@@ -19,6 +19,7 @@ from tollhouse.kernel.errors import Conflict, InvalidRequest, NotFound
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger import actions
 from tollhouse.ledger.granting import NewLot
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.ledger.verify import verify_all
 from tollhouse.store import Tx, open_store
 
@@ -142,8 +143,9 @@ class Life:
         if plan is not FREE:
             await self._write(
                 lambda tx: actions.grant_paid_period(
-                    tx, self.town.catalog, self.customer, plan, (now, now + 30 * DAY), now,
-                    invoice_key=self.key(), action="renewed", paid=None, metadata={},
+                    tx, self.town.catalog, self.customer, plan,
+                    Payment(now, now + 30 * DAY, self.dice.choice(["bought", "upgraded", "renewed"]), "renewed"), now,
+                    invoice_key=self.key(), paid=None,
                 )
             )  # fmt: skip
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from tests.ledger.world import DAY, FREE, NARROW, PRO, STARTER, Account, at, catalog_of
-from tollhouse.catalog.model import Grant
+from tollhouse.catalog.model import Grant, LotMode, OnUpgrade, PlanVersion
+from tollhouse.ledger import granting
+from tollhouse.ledger.book import decode_state, state_document
 from tollhouse.ledger.model import Entry, Shortage
+from tollhouse.ledger.turning import advance
 
 SIGN_UP = at("2026-01-01")
 JANUARY = (at("2026-01-31"), at("2026-02-28"))
@@ -195,3 +199,72 @@ def test_a_plan_with_another_credit_leaves_the_first_alone() -> None:
     assert narrow.grants == (Grant("images", 7, mode="add"),)
     assert ada.balance("images") == (7, 0)
     assert ada.balance("credits") == (100_000, 0)
+
+
+def selling(amount: int, on_upgrade: OnUpgrade, mode: LotMode = "replace") -> PlanVersion:
+    return msgspec.structs.replace(PRO, grants=(Grant("credits", amount, mode=mode, on_upgrade=on_upgrade),))
+
+
+def test_upgrades_by_the_difference_bring_no_more_than_the_highest_plan_of_the_period() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], STARTER, JANUARY)
+    ada.admit(JANUARY[0] + DAY, credits=900_000)
+    for days, amount in ((2, 5_000_000), (3, 3_000_000), (4, 9_000_000)):
+        upgraded = (JANUARY[0] + days * DAY, JANUARY[1])
+        ada.pay(upgraded[0], selling(amount, "difference"), upgraded, "upgraded")
+
+    assert ada.balance() == (9_000_000, 900_000)
+    ada.pay(FEBRUARY[0], selling(9_000_000, "difference"), FEBRUARY)
+    assert ada.balance() == (9_000_000, 0)
+
+
+def test_the_difference_in_credits_that_add_up_counts_this_period_only() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], selling(1_000_000, "difference", "add"), JANUARY)
+    ada.pay(FEBRUARY[0], selling(1_000_000, "difference", "add"), FEBRUARY)
+
+    ada.pay(FEBRUARY[0] + DAY, selling(4_000_000, "difference", "add"), (FEBRUARY[0] + DAY, FEBRUARY[1]), "upgraded")
+
+    assert ada.balance() == (100_000 + 1_000_000 + 4_000_000, 0)
+
+
+def test_an_upgrade_that_waits_for_the_renewal_leaves_the_older_lot_and_its_entry_tells_it() -> None:
+    ada = Account(SIGN_UP)
+    ada.subscribe(JANUARY[0], PRO, anchor=JANUARY[0])
+    ada.pay(JANUARY[0], STARTER, JANUARY)
+
+    (entry,) = ada.pay(JANUARY[0] + DAY, selling(5_000_000, "none"), (JANUARY[0] + DAY, JANUARY[1]), "upgraded")
+
+    assert (entry.action, entry.moves) == ("plan_upgraded", ())
+    assert ada.balance() == (1_000_000, 0)
+
+
+def test_a_time_of_grace_ends_by_itself_on_its_date_unless_the_plan_ends_before() -> None:
+    ada = Account(SIGN_UP)
+    due = JANUARY[0] + 3 * DAY
+    change = granting.set_plan(
+        ada.state, ada.catalog, STARTER, JANUARY[0], None, "good", JANUARY[0], past_due_at=due
+    )  # fmt: skip
+
+    before, early = advance(change.state, ada.catalog, due - 1)
+    after, entries = advance(before, ada.catalog, due)
+    (ended,) = [entry for entry in entries if entry.kind == "standing"]
+    assert (before.standing, {entry.kind for entry in early}) == ("good", {"turn"})
+    assert (after.standing, after.past_due_at) == ("past_due", None)
+    assert (ended.kind, ended.action, ended.at, ended.moves) == ("standing", "standing_past_due", due, ())
+
+    ending = granting.set_plan(
+        ada.state, ada.catalog, STARTER, JANUARY[0], due - DAY, "good", JANUARY[0], past_due_at=due
+    )  # fmt: skip
+    free, _ = advance(ending.state, ada.catalog, due + DAY)
+    assert (free.plan, free.standing) == ("free", "good")
+
+
+def test_an_account_that_was_written_before_reads_as_ever() -> None:
+    old = b'{"plan":"starter","plan_version":1,"decided_at":5,"seq":2,"anchor":1,"lots":{"credits":[{"id":"lot_1",'
+    old += b'"amount":9,"used":1,"source":"plan","since":1,"until":7}]}}'
+    state = decode_state(old)
+    assert (state.past_due_at, state.lots["credits"][0].parts) == (None, ())
+    assert state_document(state).encode() == old

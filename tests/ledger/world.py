@@ -12,6 +12,7 @@ from tollhouse.kernel.clock import parse_rfc3339
 from tollhouse.ledger import granting, returning
 from tollhouse.ledger.granting import Change, NewLot
 from tollhouse.ledger.model import Entry, Lot, LotFacts, Shortage, Standing, State
+from tollhouse.ledger.plan_lots import Occasion, Payment, grant_plan_lot, roll_over
 from tollhouse.ledger.rules import sums, take
 from tollhouse.ledger.turning import advance, record
 
@@ -133,14 +134,18 @@ class Account:
         self._keep(change, now)
         return change.made[0][0]
 
-    def pay(self, now: int, plan: PlanVersion, period: tuple[int, int]) -> tuple[Entry, ...]:
+    def pay(
+        self, now: int, plan: PlanVersion, period: tuple[int, int], occasion: Occasion = "bought"
+    ) -> tuple[Entry, ...]:
         """A paid invoice: the lots of its period."""
         self.until(now)
         entries: tuple[Entry, ...] = ()
         for grant in plan.grants:
-            change = granting.grant_plan_lot(
-                self.state, self.catalog, CUSTOMER, grant, period, now, "plan_upgraded", None
-            )
+            payment = Payment(*period, occasion, "plan_renewed" if occasion == "renewed" else "plan_upgraded")
+            carried = roll_over(self.state, self.catalog, CUSTOMER, grant, payment, now)
+            if carried is not None:
+                entries += self._keep(carried, now)
+            change = grant_plan_lot(self.state, self.catalog, CUSTOMER, grant, payment, now)
             entries += self._keep(change, now)
         return entries
 

@@ -1,24 +1,31 @@
 """One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
 
-the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month and pack  ->  facts
+the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month and pack  ->  refunds
+->  facts
 """
 
 import msgspec
 
 from tollhouse.billing import queries
-from tollhouse.billing.model import OWING_STATUSES, Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
+from tollhouse.billing.owing import standing_of
 from tollhouse.billing.packs import grant_purchases
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.catalog.model import Catalog, PlanVersion
+from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.book import open_book
 from tollhouse.ledger.model import Standing
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Row, Tx, Value, cell_of, outbox
 
 EVERY = 1_000_000
+_NOT_KEPT = frozenset({"lines", "finalized_at"})
+"""What is read of an invoice and has no column: a later look tells it again."""
 
 
 class FenceLost(Unavailable):
@@ -60,6 +67,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await _learn(tx, picture, now)
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
     await grant_purchases(tx, catalog, customer, snapshot, now)
+    await take_back_refunded(tx, catalog, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)
@@ -178,7 +186,7 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) ->
 
 
 def _invoice_row(invoice: Invoice) -> dict[str, Value]:
-    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name != "lines"}
+    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name not in _NOT_KEPT}
 
 
 async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
@@ -197,11 +205,11 @@ async def _write_books(
     chosen = picture.chosen
     if chosen is not None:
         item, _ = picture.prices.item_of(chosen) or (chosen.items[0], None)
-        owing: Standing = "past_due" if chosen.status in OWING_STATUSES else "good"
+        owing, past_due_at = standing_of(picture.snapshot, chosen, catalog.terms.grace_ms)
         await ledger.set_subscription(
             tx, catalog, customer, picture.versions[chosen.id], now, anchor=chosen.anchor,
             ends_at=_ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
-            metadata={"subscription": chosen.id},
+            past_due_at=past_due_at, metadata=_note(chosen, past_due_at),
         )  # fmt: skip
         return await _grant(tx, catalog, customer, picture, due, now)
     granted = 0
@@ -220,6 +228,11 @@ async def _write_books(
     return granted
 
 
+def _note(chosen: Subscription, past_due_at: int | None) -> dict[str, object]:
+    told: dict[str, object] = {"subscription": chosen.id}
+    return told if past_due_at is None else {**told, "past_due_at": rfc3339(past_due_at)}
+
+
 async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> list[PaidMonth]:
     """The paid months that have begun, belong to a plan still held then, and are not granted yet."""
     rows = await tx.fetch(queries.GRANTED, cell=cell_of(customer), customer=customer)
@@ -235,7 +248,7 @@ async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> lis
 
 def _still_held(picture: _Picture, month: PaidMonth) -> bool:
     """A later month of a yearly price counts only while its subscription lives and is on that plan."""
-    if month.action != "plan_renewed" or month.sold.every != "year":
+    if month.occasion != "renewed" or month.sold.every != "year":
         return True
     owner = next((found for found in picture.snapshot.subscriptions if found.id == month.subscription), None)
     if owner is None or (owner.ended_at is not None and owner.ended_at <= month.start):
@@ -265,10 +278,13 @@ async def _grant(tx: Tx, catalog: Catalog, customer: str, picture: _Picture, due
             queries.SAVE_GRANTED, cell=cell_of(customer), customer=customer, subscription=subscription, plan=plan,
             period_end=period_end, month=number, invoice=month.invoice, line=month.line, now=now,
         )  # fmt: skip
+        metadata: dict[str, object] = {
+            "invoice": month.invoice, "subscription": subscription, "every": month.sold.every,
+        }  # fmt: skip
         granted += await ledger.grant_paid_period(
-            tx, catalog, customer, _version_of(catalog, picture, month), (month.start, month.end), now,
-            invoice_key=month.key, action=month.action, paid=month.paid,
-            metadata={"invoice": month.invoice, "subscription": subscription, "every": month.sold.every},
+            tx, catalog, customer, _version_of(catalog, picture, month),
+            Payment(month.start, month.end, month.occasion, month.action, metadata), now,
+            invoice_key=month.key, paid=month.paid,
         )  # fmt: skip
     return granted
 

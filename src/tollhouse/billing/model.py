@@ -126,6 +126,7 @@ class Invoice(msgspec.Struct, frozen=True):
     next_attempt_at: int | None = None
     page_url: str | None = None
     pdf_url: str | None = None
+    finalized_at: int | None = None  # when it left its draft and was first tried
 
 
 class StripeCustomer(msgspec.Struct, frozen=True):
@@ -157,6 +158,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     invoices: tuple[Invoice, ...]
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
+    refunded: dict[str, int] = {}  # by invoice, what was given back or lost to a dispute; read where it counts
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""
@@ -191,6 +193,7 @@ class WebhookEvent(msgspec.Struct, frozen=True):
     created_at: int
     object_id: str | None = None
     subscription: str | None = None
+    charge: str | None = None
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from tollhouse.billing.model import Invoice, InvoiceLine, Snapshot, SoldPrice, S
 from tollhouse.billing.prices import PriceMap
 from tollhouse.kernel.money import Money
 from tollhouse.kernel.periods import boundary, index_at
+from tollhouse.ledger.plan_lots import Occasion
 
 
 class PaidMonth(msgspec.Struct, frozen=True):
@@ -26,7 +27,8 @@ class PaidMonth(msgspec.Struct, frozen=True):
     end: int
     period_end: int  # of the whole line: a year for a yearly price
     paid: Money
-    action: str
+    occasion: Occasion
+    due_at: int  # when it was paid and had begun
     nth: int = 0  # of the line's months, from 0
     outrun: bool = False  # the subscription's periods have begun anew since: `number` counts from the line's own start
 
@@ -34,6 +36,11 @@ class PaidMonth(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """Under which the ledger grants it once."""
         return f"{self.invoice}:{self.line}:{self.number}"
+
+    @property
+    def action(self) -> str:
+        """What its entries are called."""
+        return "plan_renewed" if self.occasion == "renewed" else "plan_upgraded"
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -51,7 +58,11 @@ class PaidMonth(msgspec.Struct, frozen=True):
 
 
 def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> list[PaidMonth]:
-    """Every month that any paid invoice pays for, oldest first; none of the subscriptions in `never`."""
+    """Every month that any paid invoice pays for, in the order in which they fell due; none of those in `never`.
+
+    Whoever looks for the first time takes them in the same order as who looked all along: an invoice that is paid late
+    comes after the ones that were paid before it, whichever period is the older.
+    """
     excluded = frozenset(never)
     owners = {subscription.id: subscription for subscription in snapshot.subscriptions}
     facts = snapshot.facts_of_prices()
@@ -71,7 +82,7 @@ def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> l
                 and _counts(invoice, line, sold_of, prices)
             ):
                 months += _months(invoice, line, sold_of[line.id], owners.get(line.subscription))
-    return sorted(months, key=lambda month: (month.start, month.invoice, month.line))
+    return sorted(months, key=lambda month: (month.due_at, month.start, month.invoice, month.line))
 
 
 def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice], prices: PriceMap) -> bool:
@@ -96,7 +107,8 @@ def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice
 def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None) -> list[PaidMonth]:
     outrun = owner is not None and line.period_start < owner.anchor
     anchor = line.period_start if owner is None or outrun else owner.anchor
-    action = "plan_upgraded" if invoice.reason == "subscription_create" or line.proration else "plan_renewed"
+    first: Occasion = "bought" if invoice.reason == "subscription_create" else "renewed"
+    first = "upgraded" if line.proration else first
     spans = _spans(line, sold, anchor)
     count = len(spans)
     return [
@@ -111,7 +123,8 @@ def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscri
             period_end=line.period_end,
             # Shares of whole minor units that add up to what was paid.
             paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
-            action=action if k == 0 else "plan_renewed",
+            occasion=first if k == 0 else "renewed",
+            due_at=max(start, invoice.paid_at or invoice.created_at),
             nth=k,
             outrun=outrun,
         )

@@ -301,6 +301,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str,
         "plan": f"{state.plan} (version {state.plan_version})",
         "standing": state.standing,
         "ends": _moment(state.ends_at),
+        "past due from": _moment(state.past_due_at),
     }
     for row in await tx.fetch(queries.SUBSCRIPTIONS, **at):
         name = row["id"]

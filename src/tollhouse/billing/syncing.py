@@ -15,7 +15,7 @@ from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import MINUTE
-from tollhouse.kernel.errors import TollhouseError, Unavailable
+from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Store, Value, cell_of, inbox, outbox
@@ -67,10 +67,10 @@ class Syncer:
         return True
 
     async def _handle(self, events: list[Event], claim_id: str) -> None:
-        subject = events[0].subject
         read = [read_event(event.payload) for event in events if event.type != LOOK_AGAIN_TYPE]
         if any(event.live_mode != self.gateway.live_mode for event in read):
             raise _wrong_mode(self.gateway.live_mode)
+        subject = await self._stripe_customer(events[0].subject, read)
         if subject.startswith(OTHER_SUBJECT):
             await self._done(events, claim_id, "about no customer")
             return
@@ -84,6 +84,16 @@ class Syncer:
         snapshot = await look(self.store, self.catalog, self.gateway, known.id)
         _require_visible(snapshot, read)
         await self._apply(known, snapshot, events, read, claim_id)
+
+    async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
+        """Whose events these are: a dispute names its charge only, which names the customer."""
+        charge = next((event.charge for event in read if event.charge is not None), None)
+        if not subject.startswith(OTHER_SUBJECT) or charge is None:
+            return subject
+        try:
+            return await self.gateway.payer_of_charge(charge) or subject
+        except NotFound:
+            return subject
 
     async def _apply(
         self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from tollhouse.catalog.check import check_unique, free_plan, warnings
-from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion, Product, Tool
+from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion, Product, Terms, Tool
 from tollhouse.catalog.read_actions import read_action, read_tool
+from tollhouse.catalog.read_billing import read_billing
 from tollhouse.catalog.read_meters import read_meter, read_product
 from tollhouse.catalog.read_packs import read_pack
 from tollhouse.catalog.read_plans import read_plan
@@ -75,13 +76,22 @@ def read_catalog(document: Document, price_ids: Mapping[str, str]) -> tuple[Cata
     plans, free = _plans(top, meters, unread)
     read = [read_pack(name, table, meters, unread) for name, table in top.named("packs", "a pack")]
     packs = {pack.name: pack for pack in read if pack is not None}
+    billing = top.table("billing", "what happens when a payment fails")
+    terms = read_billing(billing) if billing is not None else Terms()
     if not plans and not problems:
         top.problem("plans", "no plan", "a free plan at least", "add [plans.free]")
     plans = _put_price_ids(document, plans, price_ids, problems)
     check_unique(document, plans, problems)
     name = free_plan(document, plans, free, problems)
     catalog = Catalog(
-        product=product, meters=meters, actions=actions, tools=tools, plans=plans, free_plan=name, packs=packs
+        product=product,
+        meters=meters,
+        actions=actions,
+        tools=tools,
+        plans=plans,
+        free_plan=name,
+        packs=packs,
+        terms=terms,
     )
     if not problems:
         problems.extend(warnings(document, catalog))

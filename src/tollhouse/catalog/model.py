@@ -9,6 +9,8 @@ from tollhouse.kernel.periods import Unit
 MeterKind = Literal["credits", "quota", "rate", "lease", "count"]
 Every = Literal["month", "year"]
 LotMode = Literal["replace", "add"]
+OnUpgrade = Literal["replace", "difference", "none"]
+OnRefund = Literal["keep", "take_back"]
 
 
 class Meter(msgspec.Struct, frozen=True):
@@ -60,6 +62,8 @@ class Grant(msgspec.Struct, frozen=True):
     amount: int
     mode: LotMode = "replace"
     verified_only: bool = False  # spendable only after the user's e-mail address is verified
+    on_upgrade: OnUpgrade = "replace"  # what moving up to this plan within a period brings at once
+    rollover: int | None = 0  # how much of what is left a paid renewal carries over; None: all of it
 
 
 class PackPrice(msgspec.Struct, frozen=True):
@@ -129,6 +133,13 @@ class Product(msgspec.Struct, frozen=True):
     provider_note: str = ""  # 'the AI provider bills separately' (S15)
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What holds for every customer who pays, whatever the plan; the newest terms count, also for older purchases."""
+
+    grace_ms: int = 0  # how long a customer goes on as before after a renewal's payment failed
+    on_refund: OnRefund = "keep"  # what becomes of the credits of a payment that is given back
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """Everything that the file says is sold. `plans` holds the newest version of each, in the file's order."""
 
@@ -140,6 +151,7 @@ class Catalog(msgspec.Struct, frozen=True):
     free_plan: str
     versions: dict[tuple[str, int], PlanVersion] = {}  # every version ever sold, once read from the store
     packs: dict[str, Pack] = {}
+    terms: Terms = Terms()
 
     def version(self, plan: str, version: int) -> PlanVersion | None:
         """The version that a customer is on; None when neither the store nor the file knows it."""

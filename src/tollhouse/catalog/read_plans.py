@@ -4,13 +4,14 @@ import re
 from decimal import Decimal
 
 from tollhouse.catalog.currencies import CURRENCIES, THREE_DECIMALS
-from tollhouse.catalog.model import Every, Grant, LotMode, Meter, PlanVersion, Price, Support
+from tollhouse.catalog.model import Every, Grant, LotMode, Meter, OnUpgrade, PlanVersion, Price, Support
 from tollhouse.catalog.read_amounts import amount_of, meter_of
 from tollhouse.kernel.money import minor_digits
 from tollhouse.settings.problems import did_you_mean, shown
 from tollhouse.settings.reader import Table
 
 UNLIMITED = "unlimited"
+ON_UPGRADE: dict[str, OnUpgrade] = {"replace": "replace", "difference": "difference", "none": "none"}
 LARGEST_PRICE = 99_999_999
 """Stripe takes amounts of at most eight digits (docs.stripe.com/currencies#minimum-and-maximum-charge-amounts)."""
 CHANNELS = ("community", "email", "chat", "priority", "phone", "dedicated")
@@ -48,6 +49,9 @@ def read_plan(
 def _check_whole(table: Table, plan: PlanVersion, free: bool) -> None:
     if free and table.values.get("prices"):
         table.problem("prices", "prices on the free plan", "no prices", "take them out, or write free = false")
+    if free and any(grant.on_upgrade != "replace" or grant.rollover != 0 for grant in plan.grants):
+        fix = "write it in the plans that are paid for: the free plan is neither moved up to nor renewed"
+        table.problem("credits", "on_upgrade or rollover on the free plan", "neither of them", fix)
     if not free and not table.values.get("prices") and not plan.contact_only:
         example = '{ amount = 900, currency = "usd", every = "month" }'
         fix = f"write prices = [ {example} ], or free = true, or contact_only = true"
@@ -157,8 +161,28 @@ def _grant(given: Table, name: str, meters: dict[str, Meter], unread: frozenset[
     chosen = detail.choice("mode", ("replace", "add"), "replace")
     mode: LotMode = "add" if chosen == "add" else "replace"
     verified_only = detail.boolean("verified_only")
+    on_upgrade = ON_UPGRADE.get(detail.choice("on_upgrade", ON_UPGRADE, "replace") or "replace", "replace")
+    rollover = _rollover(detail, meter, mode)
     detail.finish()
-    return Grant(meter=name, amount=amount, mode=mode, verified_only=verified_only) if amount is not None else None
+    return Grant(name, amount, mode, verified_only, on_upgrade, rollover) if amount is not None else None
+
+
+def _rollover(detail: Table, meter: Meter, mode: LotMode) -> int | None:
+    """The ceiling of what is carried over: 0 by default, None when there is none."""
+    if not detail.has("rollover"):
+        return 0
+    value = detail.values["rollover"]
+    if mode == "add":
+        found = f'{shown(value)} with mode = "add"'
+        detail.problem("rollover", found, 'rollover with mode = "replace"', "take it out: what is added stays anyway")
+        return 0
+    if value == UNLIMITED:
+        return None
+    if isinstance(value, str):
+        fix = 'write rollover = "unlimited", or the most that is carried over'
+        detail.problem("rollover", shown(value), 'a number or "unlimited"', fix)
+        return 0
+    return amount_of(detail, "rollover", meter, least=0) or 0
 
 
 def _support(table: Table) -> Support:

@@ -12,8 +12,11 @@ import msgspec
 from tollhouse.catalog.model import Meter, PlanVersion
 
 
-class _Bought(msgspec.Struct, frozen=True):
-    """What of a plan counts for its version, in one canonical order."""
+class _Bought(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of a plan counts for its version, in one canonical order.
+
+    What came later has a default that is left out, so that the hashes of what was published before stay.
+    """
 
     plan: str
     limits: list[tuple[str, int | None]]
@@ -22,6 +25,7 @@ class _Bought(msgspec.Struct, frozen=True):
     support: tuple[str, int | None, str | None]
     badge: bool
     features: list[str]
+    terms: list[tuple[str, str, int | None]] = []  # of grants that say more than their amount
 
 
 def content_hash(plan: PlanVersion) -> str:
@@ -34,6 +38,11 @@ def content_hash(plan: PlanVersion) -> str:
         support=(plan.support.channel, plan.support.answer_within_ms, plan.support.sla_percent),
         badge=plan.badge,
         features=sorted(plan.features),
+        terms=[
+            (grant.meter, grant.on_upgrade, grant.rollover)
+            for grant in sorted(plan.grants, key=lambda grant: grant.meter)
+            if grant.on_upgrade != "replace" or grant.rollover != 0
+        ],
     )
     return hashlib.sha256(msgspec.json.encode(bought)).hexdigest()
 

@@ -139,8 +139,13 @@ def _document(catalog: Catalog, versions: dict[str, tuple[int, bool]]) -> dict[s
             for action in catalog.actions.values()
         ],
         "tools": list(catalog.tools.values()),
+        "billing": {"grace": format_duration(catalog.terms.grace_ms), "on_refund": catalog.terms.on_refund},
         "plans": [_plan_document(plan, catalog, versions.get(plan.plan)) for plan in catalog.plans.values()],
     }
+
+
+def _ceiling(amount: int | None, meter: Meter) -> int | Decimal | str:
+    return "unlimited" if amount is None else unscale(amount, meter.decimals)
 
 
 def _plan_document(plan: PlanVersion, catalog: Catalog, version: tuple[int, bool] | None) -> dict[str, object]:
@@ -150,15 +155,14 @@ def _plan_document(plan: PlanVersion, catalog: Catalog, version: tuple[int, bool
         "version": version[0] if version else None,
         "new": version is None or version[1],
         "prices": plan.prices,
-        "limits": {
-            name: "unlimited" if limit is None else unscale(limit, catalog.meters[name].decimals)
-            for name, limit in plan.limits.items()
-        },
+        "limits": {name: _ceiling(limit, catalog.meters[name]) for name, limit in plan.limits.items()},
         "credits": {
             grant.meter: {
                 "amount": unscale(grant.amount, catalog.meters[grant.meter].decimals),
                 "mode": grant.mode,
                 "verified_only": grant.verified_only,
+                "on_upgrade": grant.on_upgrade,
+                "rollover": _ceiling(grant.rollover, catalog.meters[grant.meter]),
             }
             for grant in plan.grants
         },

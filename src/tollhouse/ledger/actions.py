@@ -8,18 +8,21 @@ from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest, NotFound, Refused
 from tollhouse.kernel.money import Money
 from tollhouse.kernel.units import unscale
-from tollhouse.ledger import granting, queries
+from tollhouse.ledger import granting, plan_lots, queries
 from tollhouse.ledger.book import (
     Book,
     encode,
     entry_from,
     first_answer,
     keep_answer,
+    lot_facts,
     open_book,
     plan_of,
 )  # fmt: skip
-from tollhouse.ledger.model import Entry, Shortage, Standing
+from tollhouse.ledger.model import Entry, Part, Shortage, Standing
+from tollhouse.ledger.plan_lots import Payment
 from tollhouse.ledger.rules import standing_shortage, take
+from tollhouse.ledger.taking_back import Refunded, take_back
 from tollhouse.ledger.turning import record
 from tollhouse.store import Tx, cell_of
 
@@ -37,6 +40,22 @@ class GrantAnswer(msgspec.Struct, frozen=True):
 
 _BOUGHT = b"bought".ljust(16, b"\0")
 
+
+class _Granted(msgspec.Struct, frozen=True):
+    """Which lots a paid period brought; releases before refunds were heard of wrote none."""
+
+    lots: list[str] = []
+
+
+class _Refund(msgspec.Struct, frozen=True):
+    """Up to what amount a paid period's refunds have been dealt with."""
+
+    refunded_minor: int
+
+
+_INVOICE = b"invoice".ljust(16, b"\0")
+_decode_granted = msgspec.json.Decoder(_Granted).decode
+_decode_refund = msgspec.json.Decoder(_Refund).decode
 _decode_grant = msgspec.json.Decoder(GrantAnswer).decode
 
 
@@ -109,40 +128,86 @@ async def was_bought(tx: Tx, customer: str, session: str) -> bool:
 
 async def set_subscription(
     tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, now: int, *,
-    anchor: int | None, ends_at: int | None, standing: Standing, metadata: Mapping[str, object] | None = None,
+    anchor: int | None, ends_at: int | None, standing: Standing, past_due_at: int | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> Book:  # fmt: skip
     """Make the account say what the subscription says; applied again it changes nothing."""
     book = await open_book(tx, catalog, customer, now)
     note = granting.metadata_json(dict(metadata)) if metadata else None
-    book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note))
+    book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note, past_due_at))
     await book.save(tx)
     return book
 
 
 async def grant_paid_period(
-    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, period: tuple[int, int], now: int, *,
-    invoice_key: str, action: str, paid: Money | None, metadata: Mapping[str, object],
+    tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, payment: Payment, now: int, *,
+    invoice_key: str, paid: Money | None,
 ) -> bool:  # fmt: skip
     """The lots of a paid period, once per `invoice_key` (invoice line and month); False when they were granted before.
 
     Without grants in the plan (quotas only) an entry still tells that the period was paid.
     """
     book = await open_book(tx, catalog, customer, now)
-    fingerprint = b"invoice".ljust(16, b"\0")
-    if await first_answer(tx, customer, "invoice", invoice_key, fingerprint) is not None:
+    if await first_answer(tx, customer, "invoice", invoice_key, _INVOICE) is not None:
         return False
-    credits = sum(unscale(grant.amount, catalog.meters[grant.meter].decimals) for grant in plan.grants)
-    note = granting.metadata_json({**metadata, "plan": plan.plan, "credits_granted": credits})
+    made: list[str] = []
+    credits = sum(
+        unscale(plan_lots.amount_due(book.state, grant, payment), catalog.meters[grant.meter].decimals)
+        for grant in plan.grants
+    )
+    told = {**payment.metadata, "plan": plan.plan}
+    payment = msgspec.structs.replace(payment, metadata=told | {"credits_granted": credits})
     for grant in plan.grants:
-        book.apply(
-            granting.grant_plan_lot(book.state, catalog, customer, grant, period, book.now, action, note), paid, action
+        carried = plan_lots.roll_over(
+            book.state, catalog, customer, grant, msgspec.structs.replace(payment, metadata=told), book.now
         )
+        if carried is not None:
+            book.apply(carried, await _paid_for(tx, customer, carried.made[0][0].parts), "rolled over")
+        change = plan_lots.grant_plan_lot(book.state, catalog, customer, grant, payment, book.now)
+        book.apply(change, paid, payment.action)
+        made += [lot.id for lot, _ in change.made]
     if not plan.grants:
-        state, entry = record(book.state, "plan", action, book.now, (), metadata=note)
+        note = granting.metadata_json(payment.metadata)
+        state, entry = record(book.state, "plan", payment.action, book.now, (), metadata=note)
         book.add(state, [entry])
     await book.save(tx)
-    await keep_answer(tx, book, "invoice", invoice_key, fingerprint, "{}")
+    await keep_answer(tx, book, "invoice", invoice_key, _INVOICE, encode(_Granted(made)).decode())
     return True
+
+
+async def _paid_for(tx: Tx, customer: str, parts: tuple[Part, ...]) -> Money | None:
+    """Which share of what was paid for these lots lies in these parts of them; None when that is not of one currency."""
+    minor, currencies = 0, set()
+    for lot, amount in parts:
+        row = await tx.fetch_one(queries.PAID_FOR_LOT, cell=cell_of(customer), customer=customer, id=lot)
+        if row is not None and row["paid_minor"] is not None:
+            minor += row["paid_minor"] * min(amount, row["amount"]) // row["amount"]
+            currencies.add(row["currency"])
+    return Money(minor, currencies.pop()) if len(currencies) == 1 else None
+
+
+async def take_back_refunded(
+    tx: Tx, catalog: Catalog, customer: str, now: int, *,
+    invoice_key: str, paid_minor: int, refunded_minor: int, metadata: Mapping[str, object],
+) -> None:  # fmt: skip
+    """Take back what is left of a paid period's lots, by the share of the payment that was given back since last time."""
+    book = await open_book(tx, catalog, customer, now)
+    beginning = f"{invoice_key}:"
+    rows = await tx.fetch(
+        queries.KEYS_BEGINNING, cell=book.cell, customer=customer, operation="invoice_refund", length=len(beginning),
+        beginning=beginning,
+    )  # fmt: skip
+    before = max((_decode_refund(row["answer"]).refunded_minor for row in rows), default=0)
+    granted = await first_answer(tx, customer, "invoice", invoice_key, _INVOICE)
+    if granted is None or refunded_minor <= before:
+        return
+    lots = await lot_facts(tx, customer, _decode_granted(granted).lots)
+    note = granting.metadata_json({**metadata, "refunded_minor": refunded_minor - before, "paid_minor": paid_minor})
+    refunded = Refunded(paid_minor, before, refunded_minor)
+    book.apply(take_back(book.state, tuple(lots.values()), refunded, book.now, note))
+    await book.save(tx)
+    answer = encode(_Refund(refunded_minor)).decode()
+    await keep_answer(tx, book, "invoice_refund", f"{beginning}{refunded_minor}", _INVOICE, answer)
 
 
 async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:
@@ -173,12 +238,16 @@ async def take_in_transaction(
 
 
 async def block(tx: Tx, catalog: Catalog, customer: str, standing: Standing, now: int, reason: str) -> None:
-    """Staff set a customer's standing."""
+    """Staff set a customer's standing. Whoever owes a payment is past due once the grace time is over, not before."""
     book = await open_book(tx, catalog, customer, now)
     state = book.state
     plan = plan_of(catalog, state)
+    if standing == "past_due" and state.past_due_at is not None:
+        standing = "good"
     note = granting.metadata_json({"reason": reason})
-    book.apply(granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note))
+    book.apply(
+        granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note, state.past_due_at)
+    )
     await book.save(tx)
 
 

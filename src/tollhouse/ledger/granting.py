@@ -1,4 +1,6 @@
-"""How credits come in and plans change: opening, grants, paid periods, fall back to free, unlocking. Pure.
+"""How credits come in and plans change: opening, grants, fall back to free, unlocking. Pure.
+
+The lots of paid periods are in `plan_lots.py`.
 
 Every function takes a state already advanced to `now` and returns the state after it with the entries to write.
 """
@@ -6,12 +8,12 @@ Every function takes a state already advanced to `now` and returns the state aft
 import msgspec
 from msgspec.structs import replace
 
-from tollhouse.catalog.model import Catalog, Grant, PlanVersion
+from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.ids import entry_id
 from tollhouse.kernel.periods import period_at
 from tollhouse.kernel.units import LARGEST
-from tollhouse.ledger.model import Entry, Lot, LotSource, Move, Quota, Standing, State
+from tollhouse.ledger.model import Entry, EntryKind, Lot, LotSource, Move, Part, Quota, Standing, State
 from tollhouse.ledger.rules import check_room, in_spending_order
 from tollhouse.ledger.turning import keep_until_paid_end, keep_while_subscribed, record, with_meters_of
 
@@ -28,6 +30,7 @@ class NewLot(msgspec.Struct, frozen=True):
     since: int = 0
     until: int | None = None
     locked: bool = False
+    parts: tuple[Part, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -79,49 +82,12 @@ def add_lot(state: State, customer: str, new: NewLot, now: int, action: str, met
         new.since,
         new.until,
         new.locked,
+        new.parts,
     )
     after = replace(state, lots={**state.lots, new.meter: in_spending_order((*lots, lot))})
     check_room(after)
     after, entry = record(after, "grant", action, now, ((new.meter, lot.id, new.amount),), metadata=metadata)
     return Change(after, (entry,), ((lot, new.meter),))
-
-
-def grant_plan_lot(
-    state: State,
-    catalog: Catalog,
-    customer: str,
-    grant: Grant,
-    period: tuple[int, int],
-    now: int,
-    action: str,
-    metadata: str | None,
-) -> Change:
-    """The lot of a paid period. `replace` ends the plan's older lots and leaves what was bought or given apart.
-
-    A period older than the one that the plan's lot already covers (an invoice that came late) adds nothing: its lot
-    has been replaced before it came. Once the subscription is over, the lot lasts to the end of its period at most.
-    """
-    start, end = period
-    lots = state.lots.get(grant.meter, ())
-    over = state.plan == catalog.free_plan
-    newest = max((lot.since for lot in lots if lot.source == "plan"), default=-1)
-    if (grant.mode == "replace" and newest > start) or (over and end <= now):
-        after, entry = record(state, "grant", f"{action}_superseded", now, (), metadata=metadata)
-        return Change(after, (entry,))
-    ended: list[str] = []
-    moves: list[Move] = []
-    if grant.mode == "replace":
-        for lot in lots:
-            if lot.source == "plan":
-                ended.append(lot.id)
-                if lot.remaining:
-                    moves.append((grant.meter, lot.id, -lot.remaining))
-        lots = tuple(lot for lot in lots if lot.source != "plan")
-        state = replace(state, lots={**state.lots, grant.meter: lots})
-    new = NewLot(grant.meter, grant.amount, "plan", end if over else None, start, end)
-    change = add_lot(state, customer, new, now, action, metadata)
-    entry = replace(change.entries[0], moves=(*moves, *change.entries[0].moves))
-    return Change(change.state, (entry,), change.made, tuple(ended))
 
 
 def set_plan(
@@ -133,14 +99,19 @@ def set_plan(
     standing: Standing,
     now: int,
     metadata: str | None = None,
+    past_due_at: int | None = None,
 ) -> Change:
     """What the subscription says: plan, anchor of its periods, known end, standing. No entry when nothing changes.
+
+    `past_due_at`: a payment failed, and until then the standing is as given.
 
     A quota's period is opened when the new anchor says that a later one has begun, and never closed or lowered (rule 8).
     An end that has passed means the free plan, so that time and a late notice of the end come to the same.
     """
     if ends_at is not None and ends_at <= now:
-        plan, ends_at = catalog.plans[catalog.free_plan], None
+        plan, ends_at, past_due_at = catalog.plans[catalog.free_plan], None, None
+    if past_due_at is not None and past_due_at <= now:
+        standing, past_due_at = "blocked" if standing == "blocked" else "past_due", None
     after = replace(
         state,
         plan=plan.plan,
@@ -148,6 +119,7 @@ def set_plan(
         ends_at=ends_at,
         standing=standing,
         anchor=anchor or state.anchor,
+        past_due_at=past_due_at,
     )
     moves: list[Move] = []
     quotas: dict[str, Quota] = {}
@@ -166,7 +138,9 @@ def set_plan(
         after = keep_until_paid_end(after, now) if plan.plan == catalog.free_plan else keep_while_subscribed(after)
     if after == state:
         return Change(state, ())
-    after, entry = record(after, "plan", _plan_action(state, after, catalog), now, tuple(moves), metadata=metadata)
+    action = _plan_action(state, after, catalog)
+    kind: EntryKind = "standing" if action.startswith("grace_") else "plan"
+    after, entry = record(after, kind, action, now, tuple(moves), metadata=metadata)
     return Change(after, (entry,))
 
 
@@ -178,6 +152,8 @@ def _plan_action(before: State, after: State, catalog: Catalog) -> str:
         return "plan_changed_up" if higher else "plan_changed_down"
     if before.standing != after.standing:
         return f"standing_{after.standing}"
+    if (before.past_due_at is None) != (after.past_due_at is None):
+        return "grace_ended" if after.past_due_at is None else "grace_started"
     return "subscription_changed"
 
 

@@ -22,6 +22,9 @@ EntryKind = Literal[
 Move = tuple[str, str, int]
 """(meter, place, signed amount): the place is a lot's id, a period's start, a rate's bucket, or empty. Negative takes."""
 
+Part = tuple[str, int]
+"""(lot's id, amount): what of a lot that was carried over came from which lot."""
+
 MOST_LOTS = 64
 LARGEST_STATE_BYTES = 8_192
 LARGEST_LOTS_BYTES = 6_656  # of them for lots, counted as if wholly used: an admission never makes a document too large
@@ -41,6 +44,7 @@ class Lot(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     )
     until: int | None = None  # end of the paid period: how long it stays when the subscription ends
     locked: bool = False  # not spendable until the e-mail address is verified
+    parts: tuple[Part, ...] = ()  # of a lot that was carried over: what it was made of, in the order of spending
 
     @property
     def remaining(self) -> int:
@@ -79,6 +83,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     windows: dict[str, Window] = {}
     held: dict[str, int] = {}  # leases: slots taken
     counts: dict[str, int] = {}
+    past_due_at: int | None = None  # a payment failed: past due from then on, unless it is made before
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

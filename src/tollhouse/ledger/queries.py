@@ -36,6 +36,13 @@ READ_LOT = Sql(
     "select id, meter, amount, source, expires_at, since, until, ended_at from lot"
     " where cell = :cell and customer = :customer and id = :id"
 )
+PAID_FOR_LOT = Sql(
+    "select amount, paid_minor, currency from lot where cell = :cell and customer = :customer and id = :id"
+)
+KEYS_BEGINNING = Sql(
+    "select key, answer from idempotency_key where cell = :cell and customer = :customer and operation = :operation"
+    " and substr(key, 1, :length) = :beginning"
+)
 READ_ENTRY = Sql(
     "select seq, kind, action, at, moves, remaining, used, target, metadata from entry"
     " where cell = :cell and customer = :customer and seq = :seq"

@@ -92,7 +92,7 @@ def take(
     # By position, which is several times faster than `replace`; the order is that of the fields.
     after = State(
         state.plan, state.plan_version, now, state.seq + 1, state.anchor, state.next_due, state.standing,
-        state.ends_at, lots, quotas, windows, held, counts,
+        state.ends_at, lots, quotas, windows, held, counts, state.past_due_at,
     )  # fmt: skip
     if due_moved:
         after = replace(after, next_due=next_due(after))
@@ -142,7 +142,9 @@ def _take_credits(lots: tuple[Lot, ...], name: str, amount: int, moves: list[Mov
             used = lot.used + part
             if used == lot.amount and lot.source != "plan":
                 continue
-            lot = Lot(lot.id, lot.amount, used, lot.source, lot.expires_at, lot.since, lot.until, lot.locked)
+            lot = Lot(
+                lot.id, lot.amount, used, lot.source, lot.expires_at, lot.since, lot.until, lot.locked, lot.parts
+            )  # fmt: skip
         after.append(lot)
     if left:
         waiting = sum(lot.amount - lot.used for lot in lots if lot.locked)
@@ -235,10 +237,16 @@ def comes_back_at(window: Window, meter: Meter) -> int | None:
 
 
 def in_spending_order(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
-    """Soonest-expiring first; among equals the plan's lot before what was bought or given, then the older."""
+    """Soonest-expiring first; among equals what was carried over, then the plan's lot, then the others by age."""
     return tuple(
         sorted(
-            lots, key=lambda lot: (NEVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", lot.id)
+            lots,
+            key=lambda lot: (
+                NEVER if lot.expires_at is None else lot.expires_at,
+                lot.source != "plan",
+                not lot.parts,
+                lot.id,
+            ),
         )
     )
 
@@ -276,9 +284,11 @@ def sums(state: State) -> tuple[int, int]:
 
 
 def next_due(state: State) -> int | None:
-    """The earliest moment at which `advance` has work: a lot's expiry, a period's end, the end of the subscription."""
+    """The earliest moment at which `advance` has work: a lot's expiry, a period's end, an end of the plan or of grace."""
     moments = [lot.expires_at for lots in state.lots.values() for lot in lots if lot.expires_at is not None]
     moments += [quota.end for quota in state.quotas.values()]
     if state.ends_at is not None:
         moments.append(state.ends_at)
+    if state.past_due_at is not None:
+        moments.append(state.past_due_at)
     return min(moments, default=None)

@@ -95,7 +95,7 @@ lot = Table(
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger),
     Column("ended_at", BigInteger),
-    Column("paid_minor", BigInteger),
+    Column("paid_minor", BigInteger),  # of a lot that was carried over: its share of what stands at the lots it is of
     Column("currency", String(3)),
     Column("reason", Text),
     PrimaryKeyConstraint("cell", "customer", "id"),

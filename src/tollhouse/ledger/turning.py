@@ -1,4 +1,4 @@
-"""What time alone does to an account: lots expire, quota periods turn, a cancelled plan ends. Pure.
+"""What time alone does to an account: lots expire, quota periods turn, a cancelled plan ends, grace is over. Pure.
 
 `advance` comes first in every decision and every read. Each thing is dated at its boundary and has an entry of its own.
 """
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tollhouse.catalog.model import Catalog, Meter
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.periods import Unit, period_at
-from tollhouse.ledger.model import Entry, Lot, Move, Quota, State
+from tollhouse.ledger.model import Entry, Lot, Move, Quota, Standing, State
 from tollhouse.ledger.rules import NEVER, in_spending_order, next_due, sums
 
 MOST_TURNS = 2_000
@@ -16,7 +16,7 @@ MOST_TURNS = 2_000
 
 
 def advance(state: State, catalog: Catalog, now: int) -> tuple[State, list[Entry]]:
-    """The state at `now`, and an entry for each expiry, turn and plan's end since, in the order of their dates."""
+    """The state at `now`, and an entry for each expiry, turn and end since, in the order of their dates."""
     entries: list[Entry] = []
     while state.next_due is not None and state.next_due <= now and len(entries) < MOST_TURNS:
         boundary = state.next_due
@@ -26,13 +26,15 @@ def advance(state: State, catalog: Catalog, now: int) -> tuple[State, list[Entry
 
 
 def _step(state: State, catalog: Catalog, boundary: int) -> tuple[State, Entry]:
-    """One thing that is due at this boundary: expiries first, then the plan's end, then the turn of periods."""
+    """One thing that is due at this boundary: expiries first, then the ends of plan and grace, then the turn of periods."""
     for meter, lots in state.lots.items():
         for lot in lots:
             if lot.expires_at is not None and lot.expires_at <= boundary:
                 return _expire(state, meter, lot, boundary)
     if state.ends_at is not None and state.ends_at <= boundary:
         return _end_plan(state, catalog, boundary)
+    if state.past_due_at is not None and state.past_due_at <= boundary:
+        return _end_grace(state, boundary)
     return _turn(state, catalog, boundary)
 
 
@@ -68,9 +70,18 @@ def _period_of(meter: str, catalog: Catalog) -> Unit:
 
 def _end_plan(state: State, catalog: Catalog, boundary: int) -> tuple[State, Entry]:
     free = catalog.plans[catalog.free_plan]
-    ended = keep_until_paid_end(replace(state, plan=free.plan, plan_version=free.version, ends_at=None), boundary)
+    ended = keep_until_paid_end(
+        replace(state, plan=free.plan, plan_version=free.version, ends_at=None, past_due_at=None), boundary
+    )
     ended = with_meters_of(ended, catalog, boundary)
     return record(ended, "plan", "plan_ended", boundary, ())
+
+
+def _end_grace(state: State, boundary: int) -> tuple[State, Entry]:
+    """Nobody has paid; who was blocked meanwhile stays so."""
+    standing: Standing = "past_due" if state.standing == "good" else state.standing
+    ended = replace(state, standing=standing, past_due_at=None)
+    return record(ended, "standing", "standing_past_due", boundary, ())
 
 
 def keep_until_paid_end(state: State, now: int) -> State:

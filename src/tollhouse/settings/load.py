@@ -21,8 +21,8 @@ from tollhouse.settings.toml import Document, dotted, read_document
 Purpose = Literal["plans", "data", "serve"]
 """What the settings are needed for: reading the catalogue, working on the database, or serving."""
 
-SECTIONS = ("product", "meters", "actions", "tools", "plans", "packs", "settings", "environments")
-"""The tables of tollhouse.toml; the first five are the catalogue's."""
+SECTIONS = ("product", "meters", "actions", "tools", "plans", "packs", "billing", "settings", "environments")
+"""The tables of tollhouse.toml; the first seven are the catalogue's."""
 
 WELL_KNOWN = ("development", "demo", "test", "staging", "production")
 _MISTAKEN = {"prod": "production", "prd": "production", "live": "production", "dev": "development", "stage": "staging"}

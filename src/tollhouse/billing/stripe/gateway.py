@@ -179,6 +179,30 @@ class StripeGateway:
         found = [translate.purchase(session) async for session in sessions]
         return tuple(purchase for purchase in found if purchase is not None)
 
+    async def refunded(self, stripe_id: str) -> dict[str, int]:
+        """By invoice: what was given back of its payments, or was lost to a dispute, in minor units."""
+        found: dict[str, int] = {}
+        async for charge in self._every("/v1/charges", {"customer": stripe_id}, wire.Charge):
+            gone = charge.amount_refunded
+            if charge.disputed:
+                disputes = self._every("/v1/disputes", {"charge": charge.id}, wire.Dispute)
+                gone += sum([dispute.amount async for dispute in disputes if dispute.status == "lost"])
+            if gone and (invoice := await self._invoice_of(charge)) is not None:
+                found[invoice] = found.get(invoice, 0) + min(gone, charge.amount)
+        return found
+
+    async def _invoice_of(self, charge: wire.Charge) -> str | None:
+        intent = translate.name_of(charge.payment_intent)
+        if charge.invoice is not None or intent is None:
+            return translate.name_of(charge.invoice)
+        params = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
+        page = await self._call("get", "/v1/invoice_payments", params, wire.Page[wire.InvoicePayment])
+        return translate.name_of(page.data[0].invoice) if page.data else None
+
+    async def payer_of_charge(self, charge: str) -> str | None:
+        """Which customer of Stripe's made this payment. Raises NotFound."""
+        return translate.name_of((await self._call("get", _path("/v1/charges", charge), {}, wire.Charge)).customer)
+
     # --- products and prices ---
 
     async def price(self, price_id: str) -> model.PriceFacts:

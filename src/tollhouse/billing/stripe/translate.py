@@ -95,6 +95,7 @@ def invoice(given: wire.Invoice) -> model.Invoice:
         next_attempt_at=_maybe_ms(given.next_payment_attempt),
         page_url=given.hosted_invoice_url,
         pdf_url=given.invoice_pdf,
+        finalized_at=_maybe_ms(given.status_transitions.finalized_at),
     )
 
 
@@ -170,4 +171,13 @@ def event(payload: bytes | str) -> model.WebhookEvent:
     subject = whose or model.OTHER_SUBJECT + (about.id or given.id)
     if not 0 < len(given.id) <= LONGEST_ID or len(given.type) > LONGEST_TYPE or len(subject) > LONGEST_ID:
         raise InvalidRequest("the event's id, type or customer is too long", code="not_an_event")
-    return model.WebhookEvent(given.id, given.type, subject, given.livemode, _ms(given.created), about.id, named)
+    return model.WebhookEvent(
+        given.id,
+        given.type,
+        subject,
+        given.livemode,
+        _ms(given.created),
+        about.id,
+        named,
+        name_of(about.charge),
+    )

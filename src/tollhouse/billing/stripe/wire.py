@@ -149,6 +149,7 @@ class InvoiceParent(msgspec.Struct, frozen=True):
 
 
 class Transitions(msgspec.Struct, frozen=True):
+    finalized_at: int | None = None
     paid_at: int | None = None
 
 
@@ -169,6 +170,29 @@ class Invoice(msgspec.Struct, frozen=True):
     parent: InvoiceParent | None = None
     subscription: Reference | None = None
     status_transitions: Transitions = Transitions()
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """A payment. `invoice` stood on it before 2025-03-31.basil."""
+
+    id: str
+    amount: int = 0
+    amount_refunded: int = 0
+    disputed: bool = False
+    customer: Reference | None = None
+    payment_intent: Reference | None = None
+    invoice: Reference | None = None
+
+
+class Dispute(msgspec.Struct, frozen=True):
+    id: str
+    amount: int
+    status: str
+
+
+class InvoicePayment(msgspec.Struct, frozen=True):
+    id: str
+    invoice: Reference
 
 
 class Customer(msgspec.Struct, frozen=True):
@@ -203,6 +227,7 @@ class EventObject(msgspec.Struct, frozen=True):
     customer: Reference | None = None
     subscription: Reference | None = None
     parent: InvoiceParent | None = None
+    charge: Reference | None = None
 
 
 class EventData(msgspec.Struct, frozen=True):

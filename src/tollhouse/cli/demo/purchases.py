@@ -22,6 +22,8 @@ EVENTS = (
     "customer.subscription.deleted",
     "invoice.payment_succeeded",
     "invoice.payment_failed",
+    "charge.refunded",
+    "charge.dispute.closed",
 )
 
 

@@ -1,0 +1,26 @@
+"""Credits of invoices whose payment was given back: taken back, where the catalogue says so."""
+
+from tollhouse.billing import queries
+from tollhouse.billing.model import Snapshot
+from tollhouse.catalog.model import Catalog
+from tollhouse.ledger import actions as ledger
+from tollhouse.store import Tx, cell_of
+
+
+async def take_back_refunded(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> None:
+    """What is left of the credits that refunded invoices paid for, by the share that was given back; applied once.
+
+    Months of a yearly price that are granted later are taken back as they come.
+    """
+    if catalog.terms.on_refund == "keep" or not snapshot.refunded:
+        return
+    paid = {invoice.id: invoice.amount_paid_minor for invoice in snapshot.invoices if invoice.status == "paid"}
+    rows = await tx.fetch(queries.GRANTED, cell=cell_of(customer), customer=customer)
+    for row in sorted(rows, key=lambda row: (row["period_end"], row["month"], row["invoice"], row["line"])):
+        invoice = row["invoice"]
+        refunded = min(snapshot.refunded.get(invoice, 0), paid.get(invoice, 0))
+        if refunded:
+            await ledger.take_back_refunded(
+                tx, catalog, customer, now, invoice_key=f"{invoice}:{row['line']}:{row['month']}",
+                paid_minor=paid[invoice], refunded_minor=refunded, metadata={"invoice": invoice},
+            )  # fmt: skip
