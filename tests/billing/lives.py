@@ -175,7 +175,7 @@ class Replay:
     def __init__(self, world: World) -> None:
         self.world = world
         self.stripe = Recorded()
-        self.again = World(world.store, self.stripe, world.sandbox_url)
+        self.again = World(world.store, self.stripe, world.sandbox_url, world.catalog)
         self.lives = itertools.count()
 
     async def new_life(self) -> tuple[str, str]:
