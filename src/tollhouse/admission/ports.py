@@ -11,7 +11,7 @@ from tollhouse.admission.batch import Batch, EntryRow
 from tollhouse.admission.model import Ask, KnownKey, Loaded
 from tollhouse.store import LockedByAnother, cell_of
 from tollhouse.store.errors import ConnectionLost, Duplicate
-from tollhouse.store.postgres import PostgresStore, translate
+from tollhouse.store.postgres import FAILURES, PostgresStore, translate
 from tollhouse.store.sqlite import SqliteStore
 
 LOCK_WAIT = "50ms"
@@ -100,7 +100,7 @@ class PostgresPort:
                     await connection.execute("set local lock_timeout = '15s'")
                     await connection.fetch(queries.LOCK_POSTGRES, cells, customers)
             rows = await connection.fetch(queries.LOAD_POSTGRES, cells, customers, *_keys_of(asks), now)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._translated(error) from error
         accounts: dict[str, tuple[int, str]] = {}
         keys: dict[tuple[str, str, str], KnownKey] = {}
@@ -121,7 +121,7 @@ class PostgresPort:
             rows = await connection.fetch(
                 queries.NEWER_POSTGRES, [cell_of(c) for c in customers], customers, list(copies.values())
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._translated(error) from error
         return {customer: (version, state) for customer, version, state in rows}
 
@@ -132,7 +132,7 @@ class PostgresPort:
         ]  # fmt: skip
         try:
             saved = await self._save(connection, columns)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._translated(error) from error
         return set(saved)
 
@@ -150,7 +150,7 @@ class PostgresPort:
         connection = await self._ready()
         try:
             rows = await connection.fetch(queries.FREE_POSTGRES, [cell_of(c) for c in customers], list(customers))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise self._translated(error) from error
         return {row[0] for row in rows}
 

@@ -21,6 +21,16 @@ LOCK_TIMEOUT = "1s"
 APPLICATION_NAME = "tollhouse"
 
 
+# The last of the driver's own is raised where a connection dies in the moment in which it is given back to its pool.
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
 def translate(error: BaseException) -> BaseException:
     """The store's own error for a driver's; what is a mistake in a statement or a value stays as it is."""
     if isinstance(error, asyncpg.UniqueViolationError):
@@ -39,7 +49,7 @@ def translate(error: BaseException) -> BaseException:
         ),
     ):
         return ConnectionLost(f"the database went away: {error}", fix="check that PostgreSQL runs and can be reached")
-    if isinstance(error, (asyncpg.InterfaceError, ConnectionError, OSError, TimeoutError)):
+    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError, OSError, TimeoutError)):
         return ConnectionLost(
             f"the database cannot be reached: {error}", fix="check that PostgreSQL runs and can be reached"
         )
@@ -119,7 +129,7 @@ class PostgresStore:
         try:
             async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction(readonly=readonly):
                 yield PostgresTx(connection)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise translate(error) from error
 
     def transaction(self) -> Any:
@@ -137,7 +147,7 @@ class PostgresStore:
                 command_timeout=timeout_seconds,
                 server_settings={"application_name": APPLICATION_NAME, "timezone": "UTC", **settings},
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise translate(error) from error
 
     async def close(self) -> None:
