@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tests.billing.steps import stripe_id_of
 from tests.billing.world import FAILS_LATER, World
 from tollhouse.billing import actions
 from tollhouse.billing.linking import link
@@ -46,10 +47,7 @@ class Recorder:
         self.stages: list[Stage] = []
 
     async def stripe_id(self) -> str:
-        async with self.world.store.reading() as tx:
-            found = await actions.link_of_customer(tx, self.customer)
-        assert found is not None
-        return found.id
+        return await stripe_id_of(self.world, self.customer)
 
     async def stage(self, days: int = 0) -> None:
         """Time passes, everything arrives and is handled, and Stripe is asked what it says now."""

@@ -119,6 +119,7 @@ def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_u
     assert "http://127.0.0.1:9/webhooks/stripe does not answer" in ran.err
 
 
+@pytest.mark.row("U9")
 def test_a_purchase_that_nobody_told_us_of_is_found_shown_and_repaired(
     command: CommandLine, database_url: str, sandbox: Running
 ) -> None:

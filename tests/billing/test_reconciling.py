@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.billing.world import PAYS, World
-from tollhouse.billing import reconciling
+from tollhouse.billing import actions, reconciling
+from tollhouse.billing.model import Snapshot
 from tollhouse.billing.reconciling import Compared, Reconciler, Run, begin, read_run, run_due
+from tollhouse.catalog.model import Pack, PackPrice
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, Unavailable
 
@@ -157,3 +160,46 @@ async def test_every_night_a_worker_compares_all_and_tells_what_differed(world: 
     assert later.different == 0
     async with world.store.reading() as tx:
         assert (await read_run(tx, later.id)).finished_at is not None
+
+
+async def test_a_customer_whom_stripe_cannot_tell_of_does_not_hold_up_the_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "PAUSES_SECONDS", ())
+    ada, grace = await world.customer(), await world.customer("grace@example.com")
+    await world.buy(ada, "starter")
+    await world.buy(grace, "starter")
+    await world.new_events()
+    whole = world.gateway.snapshot
+    async with world.store.reading() as tx:
+        broken = await reconciling.stripe_id_of(tx, ada)
+
+    async def snapshot(stripe_id: str) -> Snapshot:
+        if stripe_id == broken:
+            raise Unavailable("Stripe's answer has another shape than expected", code="stripe_answer_not_understood")
+        return await whole(stripe_id)
+
+    monkeypatch.setattr(world.gateway, "snapshot", snapshot)
+    run, found = await run_through(world)
+    assert (run.looked, run.different, run.failed) == (2, 1, 1)
+    assert [one.customer for one in found if one.error] == [ada]
+    assert await world.credits(grace) == 1_000
+
+
+async def test_a_pack_whose_events_were_lost_is_among_the_differences(world: World) -> None:
+    pack = Pack("refill", "Refill", "credits", 500_000, (PackPrice(500, "usd", "tollhouse_pack_refill_once_usd"),))
+    world.catalog = msgspec.structs.replace(world.catalog, packs={"refill": pack})
+    await actions.ensure_prices(world.store, world.gateway, world.catalog)
+    ada = await world.customer()
+    async with world.store.reading() as tx:
+        payer = await actions.payer_of(tx, ada)
+    await world.submit(await actions.start_pack_checkout(world.till, payer, "refill"), PAYS)
+    await world.new_events()
+
+    _, shown = await run_through(world, dry_run=True)
+    (session,) = [field for field in fields(shown) if field.endswith(" pack refill")]
+    assert fields(shown) == {session: ("not granted", "granted"), "credits left": ("100", "600")}
+    assert await world.credits(ada) == 100
+    await run_through(world)
+    assert await world.credits(ada) == 600
+    assert (await run_through(world))[0].different == 0

@@ -112,7 +112,7 @@ async def start_checkout(
         OPENED_KEY: str(till.store.clock.now_ms()),
     }
     session = await till.gateway.create_checkout(
-        stripe_id, price_id, customer=payer.customer, metadata=metadata,
+        stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata,
         success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH,
     )  # fmt: skip
     async with till.store.transaction() as tx:

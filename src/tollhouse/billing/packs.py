@@ -17,7 +17,7 @@ from tollhouse.billing.model import (
     Snapshot,
 )
 from tollhouse.catalog.model import Catalog, Pack, PackPrice
-from tollhouse.kernel.errors import InvalidRequest, TollhouseError, Unavailable
+from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.granting import NewLot
@@ -56,8 +56,8 @@ async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: s
         PACK_AMOUNT_KEY: str(pack.amount),
         PACK_EXPIRY_KEY: str(pack.expires_after_ms or 0),
     }
-    session = await till.gateway.create_pack_checkout(
-        stripe_id, price_id, customer=payer.customer, metadata=metadata,
+    session = await till.gateway.create_checkout(
+        stripe_id, price_id, mode="payment", customer=payer.customer, metadata=metadata,
         success_url=till.url + BOUGHT_PATH.format(pack=pack.name), cancel_url=till.url + CANCEL_PATH,
     )  # fmt: skip
     async with till.store.transaction() as tx:
@@ -97,7 +97,7 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
             granted += await ledger.grant_bought(
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
-        except TollhouseError as error:
+        except (InvalidRequest, Conflict) as error:
             await outbox.put(tx, _not_granted(customer, purchase, str(error)), customer=customer, now=now)
     return granted
 

@@ -15,12 +15,14 @@ from tollhouse.billing.applying import FenceLost, apply
 from tollhouse.billing.linking import link_of_customer, link_of_stripe
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import Link, Snapshot
-from tollhouse.billing.stripe import StripeGateway
+from tollhouse.billing.packs import has_arrived
+from tollhouse.billing.stripe import Pace, StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE, rfc3339
 from tollhouse.kernel.errors import Conflict, NotFound, TollhouseError, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.units import unscale
 from tollhouse.ledger.book import open_book
 from tollhouse.store import Row, Store, Tx, Value, cell_of, outbox
 
@@ -92,10 +94,14 @@ class _Undo(Exception):
 class Reconciler:
     """What a pass needs. Two of them may work on two runs; one run is worked on by one at a time."""
 
-    def __init__(self, store: Store, catalog: Catalog, gateway: StripeGateway) -> None:
+    def __init__(
+        self, store: Store, catalog: Catalog, gateway: StripeGateway, customers_a_second: float | None = None
+    ) -> None:
+        """`customers_a_second` slows it down beside a gateway that others use; each costs two or three calls."""
         self.store = store
         self.catalog = catalog
         self.gateway = gateway
+        self._pace = None if customers_a_second is None else Pace(customers_a_second)
         self._holder = new_id("hol")
 
     async def step(self, run: Run) -> tuple[Run, list[Compared]]:
@@ -107,6 +113,8 @@ class Reconciler:
 
         async def one(link: Link) -> Compared:
             async with limit:
+                if self._pace is not None:
+                    await self._pace.turn()
                 return await self._compare(run, link)
 
         outcomes = await asyncio.gather(*(one(link) for link in links), return_exceptions=True)
@@ -146,12 +154,12 @@ class Reconciler:
                 )  # fmt: skip
 
     async def _compare(self, run: Run, link: Link) -> Compared:
-        """One customer, again after a pause while Stripe asks for one. Raises Unavailable when Stripe stays away."""
+        """One customer, again after a pause while Stripe asks for one. Raises Unavailable when Stripe answers nobody."""
         try:
             differences = await self._patiently(run, link)
-        except Unavailable:
-            raise
         except TollhouseError as error:
+            if isinstance(error, Unavailable):
+                await self.gateway.require_answering()  # else it is this customer alone, who must not hold up the rest
             compared = Compared(link.customer, error=str(error))
             async with self.store.transaction() as tx:
                 await _keep(tx, run, compared.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
@@ -189,9 +197,9 @@ class Reconciler:
         now = self._now()
         try:
             async with self.store.transaction() as tx:
-                before = await _facts(tx, self.catalog, customer, now)
+                before = await _facts(tx, self.catalog, customer, snapshot, now)
                 await apply(tx, self.catalog, link, snapshot, now)
-                after = await _facts(tx, self.catalog, customer, now)
+                after = await _facts(tx, self.catalog, customer, snapshot, now)
                 differences = tuple(
                     Difference(field, before.get(field), after.get(field))
                     for field in sorted(before.keys() | after.keys())
@@ -293,8 +301,8 @@ async def _next_links(tx: Tx, run: Run) -> list[Link]:
     return [Link(row["id"], row["customer"], row["sync_seq"]) for row in rows]
 
 
-async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str, str]:
-    """What our books say of all that Stripe decides, by field."""
+async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> dict[str, str]:
+    """What our books say of all that Stripe decides, by field; of the packs that it says are paid."""
     state = (await open_book(tx, catalog, customer, now)).state
     at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
     facts = {
@@ -321,6 +329,11 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, now: int) -> dict[str,
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
         facts[f"{row['subscription']} credits of {row['plan']}, {month}"] = "granted"
+    for purchase in snapshot.purchases:
+        granted = await has_arrived(tx, customer, purchase.session)
+        facts[f"{purchase.session} pack {purchase.pack}"] = "granted" if granted else "not granted"
+    for meter, lots in state.lots.items():
+        facts[f"{meter} left"] = str(unscale(sum(lot.remaining for lot in lots), catalog.meters[meter].decimals))
     return facts
 
 

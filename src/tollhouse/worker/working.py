@@ -10,6 +10,7 @@ from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
+from tollhouse.kernel.errors import Conflict
 from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
@@ -17,6 +18,7 @@ from tollhouse.worker.sweeping import sweep_accounts
 CUSTOMERS_AT_ONCE = 4
 TIDY_PAUSE_SECONDS = 600.0
 RECONCILIATION_PAUSE_SECONDS = 60.0
+NIGHTLY_CUSTOMERS_A_SECOND = 5.0  # about 15 calls: Stripe allows 25 in test mode, and customers are buying meanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,7 @@ def jobs_of(house: House) -> list[Job]:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
         return jobs
     syncer = Syncer(store, catalog, house.stripe)
-    reconciler = Reconciler(store, catalog, house.stripe)
+    reconciler = Reconciler(store, catalog, house.stripe, NIGHTLY_CUSTOMERS_A_SECOND)
 
     async def compare() -> bool:
         run = await run_due(store)
@@ -59,6 +61,8 @@ def jobs_of(house: House) -> list[Job]:
             return False
         try:
             await reconciler.step(run)
+        except Conflict:  # another process has just taken it
+            return False
         finally:  # one step a round, so that a process that is told to stop may; whoever comes next goes on
             await reconciler.give_back(run)
         return True

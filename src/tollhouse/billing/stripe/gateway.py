@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -113,6 +113,10 @@ class StripeGateway:
             if not page.has_more or not page.data:
                 return
             last_id = page.data[-1].id
+
+    async def require_answering(self) -> None:
+        """Raises Unavailable when Stripe does not answer at all."""
+        await self._call("get", "/v1/prices", {"limit": 1}, wire.Page[wire.Price])
 
     # --- customers ---
 
@@ -257,44 +261,21 @@ class StripeGateway:
         stripe_id: str,
         price_id: str,
         *,
+        mode: Literal["subscription", "payment"],
         customer: str,
         metadata: Mapping[str, str],
         success_url: str,
         cancel_url: str,
     ) -> model.CheckoutSession:
-        """A Checkout page on which this customer subscribes to this price."""
+        """A Checkout page on which this customer subscribes to this price, or pays it once."""
+        made = "subscription_data" if mode == "subscription" else "payment_intent_data"
         params = {
-            "mode": "subscription",
+            "mode": mode,
             "customer": stripe_id,
             "client_reference_id": customer,
             "line_items": [{"price": price_id, "quantity": 1}],
             "metadata": dict(metadata),
-            "subscription_data": {"metadata": dict(metadata)},
-            "success_url": success_url,
-            "cancel_url": cancel_url,
-        }
-        return translate.checkout_session(
-            await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
-        )
-
-    async def create_pack_checkout(
-        self,
-        stripe_id: str,
-        price_id: str,
-        *,
-        customer: str,
-        metadata: Mapping[str, str],
-        success_url: str,
-        cancel_url: str,
-    ) -> model.CheckoutSession:
-        """A Checkout page on which this customer pays this price once."""
-        params = {
-            "mode": "payment",
-            "customer": stripe_id,
-            "client_reference_id": customer,
-            "line_items": [{"price": price_id, "quantity": 1}],
-            "metadata": dict(metadata),
-            "payment_intent_data": {"metadata": dict(metadata)},
+            made: {"metadata": dict(metadata)},
             "success_url": success_url,
             "cancel_url": cancel_url,
         }
