@@ -14,6 +14,7 @@ from litestar.types import Receive, Scope, Send
 from tollhouse.api.bodies import CallerGone, read_body
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.billing import actions as billing
+from tollhouse.billing import refused
 from tollhouse.billing.checks import WebhookLog
 from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
 from tollhouse.house import House
@@ -73,6 +74,7 @@ async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Rece
     except BadSignature as error:
         webhooks.rejected(error, now)
         log.warning("webhook.refused", reason=error.reason, fix=FIXES[error.reason], path=scope["path"])
+        await _note_refused(house, webhooks, payload, error, now)
         raise
     webhooks.accepted(now)
     event = read_event(payload)
@@ -82,3 +84,17 @@ async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Rece
         house.bells.inbox.set()
     log.info("webhook.received", id=event.id, type=event.type, new=new)
     return RECEIVED
+
+
+async def _note_refused(house: House, webhooks: WebhookLog, payload: bytes, error: BadSignature, now: int) -> None:
+    """For the worker, which asks Stripe whether it sent this. Whatever comes of it, the answer stays the same."""
+    if house.stripe is None or error.reason not in refused.TELLING or not webhooks.may_note(now):
+        return
+    try:
+        async with house.store.transaction() as tx:
+            noted = await refused.remember(tx, payload, error, now)
+    except TollhouseError as lost:
+        log.warning("webhook.refusal_not_noted", error=str(lost))
+        return
+    if noted:
+        house.bells.watch.set()

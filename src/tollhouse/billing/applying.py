@@ -7,6 +7,7 @@ the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a 
 import msgspec
 
 from tollhouse.billing import queries
+from tollhouse.billing.counting import Tally, payments_since
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import standing_of
 from tollhouse.billing.packs import grant_purchases
@@ -56,22 +57,23 @@ class _Picture(msgspec.Struct, frozen=True):
 
 async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
     """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
-    customer = link.customer
+    customer, tally = link.customer, Tally()
     if not await tx.execute(queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None):
         raise FenceLost(f"{link.id} was synchronised by somebody else meanwhile")
     before = (await open_book(tx, catalog, customer, now)).state
     rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
     picture = _understand(snapshot, await read_prices(tx, catalog), rows)
     await _save_subscriptions(tx, customer, picture, rows, now)
-    await _save_invoices(tx, customer, snapshot, now)
+    await _save_invoices(tx, customer, snapshot, now, tally)
     await _learn(tx, picture, now)
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
-    await grant_purchases(tx, catalog, customer, snapshot, now)
+    await grant_purchases(tx, catalog, customer, snapshot, now, tally)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)
     await _look_again(tx, link, picture, now)
+    await tally.write(tx)
     unmapped = tuple(item.price.id for subscription in picture.unmapped for item in subscription.items)
     return Applied(before.plan, after.plan, granted, unmapped)
 
@@ -171,14 +173,17 @@ def _ends_at(subscription: Subscription, period_end: int) -> int | None:
     return period_end if subscription.cancel_at_period_end else None
 
 
-async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) -> None:
+async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> None:
     """Keep every invoice that left its draft; a further failed attempt is told once."""
     at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
     known = {row["id"]: row for row in await tx.fetch(queries.INVOICES, **at, most=EVERY)}
     for invoice in snapshot.invoices:
         if invoice.status == "draft":
             continue
-        seen: int = known[invoice.id]["attempts"] if invoice.id in known else 0
+        row = known.get(invoice.id)
+        seen: int = row["attempts"] if row is not None else 0
+        for kind, moment, number in payments_since((row["status"], seen) if row is not None else None, invoice, now):
+            tally.add(kind, moment, number)
         if invoice.status in ("open", "uncollectible") and invoice.attempts > seen:
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)

@@ -8,6 +8,7 @@ import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.counting import LOOK_AGAIN_TYPE, Tally
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
@@ -22,7 +23,6 @@ from tollhouse.store import Store, Value, cell_of, inbox, outbox
 from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
-LOOK_AGAIN_TYPE = "tollhouse.look_again"
 LEASE_MS = 2 * MINUTE
 LOOKS_AT_ONCE = 100
 
@@ -98,7 +98,7 @@ class Syncer:
     async def _apply(
         self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str
     ) -> Applied:
-        now = self.store.clock.now_ms()
+        now, tally = self.store.clock.now_ms(), Tally()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
             for event in read:
@@ -117,9 +117,11 @@ class Syncer:
             if applied.unmapped:
                 error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept. fix: name its product in a plan"
                 for kept in events:
-                    await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error)
-            else:
-                await inbox.done(tx, events, claim_id, now)
+                    held = await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error, failed_at=now)
+                    tally.failed(kept, held, now)
+            elif await inbox.done(tx, events, claim_id, now) == len(events):
+                tally.mended(events)
+            await tally.write(tx)
         log.info(
             "billing.applied", customer=known.customer, events=len(events), plan=applied.plan_after,
             before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
@@ -160,8 +162,11 @@ class Syncer:
             )
 
     async def _done(self, events: list[Event], claim_id: str, note: str) -> None:
+        tally = Tally()
         async with self.store.transaction() as tx:
-            await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note)
+            if await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note) == len(events):
+                tally.mended(events)
+            await tally.write(tx)
 
     async def _give_back(self, events: list[Event], claim_id: str, note: str) -> None:
         async with self.store.transaction() as tx:
@@ -173,18 +178,24 @@ class Syncer:
         text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
         now = self.store.clock.now_ms()
         parked: list[Event] = []
+        tally = Tally()
         async with self.store.transaction() as tx:
             for event in events:
                 came_along = event.due_at > claimed_at
                 attempts = event.attempts if came_along else event.attempts + 1
                 if isinstance(error, Unanswerable) or attempts >= inbox.MOST_ATTEMPTS:
-                    if await inbox.park(tx, event, claim_id, attempts=attempts, error=text):
+                    held = await inbox.park(tx, event, claim_id, attempts=attempts, error=text, failed_at=now)
+                    if held:
                         parked.append(event)
                 else:
                     due_at = event.due_at if came_along else now + inbox.pause_ms(attempts)
-                    await inbox.retry(tx, event, claim_id, attempts=attempts, due_at=due_at, error=text)
+                    held = await inbox.retry(
+                        tx, event, claim_id, attempts=attempts, due_at=due_at, error=text, failed_at=now
+                    )
+                tally.failed(event, held, now)
             if parked:
                 await outbox.put(tx, _parked_alert(parked, text), now=now)
+            await tally.write(tx)
         log.warning(
             "billing.event_failed", subject=events[0].subject, events=len(events), parked=len(parked), error=text
         )

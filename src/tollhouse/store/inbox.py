@@ -20,7 +20,7 @@ LONGEST_PAUSE_MS = HOUR
 LONGEST_ERROR = 2_000
 _SUBJECTS_TRIED = 8
 
-_FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error"
+_FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error, failed_at"
 
 _INSERT = Sql(
     "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
@@ -44,21 +44,32 @@ _LOCK_SUBJECT = Sql(
 )
 _CLAIM = Sql("update inbox set claim = :claim, claimed_until = :until where source = :source and id = :id")
 _DONE = Sql(
-    "update inbox set status = 'done', done_at = :now, error = :note, claim = null, claimed_until = null"
+    "update inbox set status = 'done', done_at = :now, error = :note, failed_at = null, claim = null,"
+    " claimed_until = null"
     " where source = :source and id = :id and claim = :claim and status = 'pending'"
 )
 _RETRY = Sql(
-    "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null"
+    "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null,"
+    " failed_at = coalesce(failed_at, :failed_at)"
     " where source = :source and id = :id and claim = :claim and status = 'pending'"
 )
 _PARK = Sql(
-    "update inbox set status = 'parked', attempts = :attempts, error = :error, claim = null, claimed_until = null"
+    "update inbox set status = 'parked', attempts = :attempts, error = :error, claim = null, claimed_until = null,"
+    " failed_at = coalesce(failed_at, :failed_at)"
     " where source = :source and id = :id and claim = :claim and status = 'pending'"
 )
 _REPLAY = Sql(
     "update inbox set status = 'pending', attempts = 0, due_at = :now, done_at = null, claim = null,"
     " claimed_until = null"
     " where source = :source and id = :id and status <> 'pending'"
+)
+_SET_ASIDE = Sql(
+    "update inbox set status = 'parked', error = :error, failed_at = :now where source = :source and id = :id"
+    " and status = 'pending' and attempts = 0 and claim is null"
+)
+_REVIVE = Sql(
+    "update inbox set status = 'pending', due_at = :now where source = :source and id = :id and status = 'parked'"
+    " and attempts = 0"
 )
 _READ = Sql(f"select {_FIELDS} from inbox where source = :source and id = :id")
 _LIST = Sql(
@@ -81,6 +92,7 @@ class Event(msgspec.Struct, frozen=True):
     due_at: int
     done_at: int | None = None
     error: str | None = None
+    failed_at: int | None = None
 
 
 def pause_ms(attempts: int) -> int:
@@ -122,9 +134,11 @@ async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: s
     return count
 
 
-async def retry(tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: int, error: str) -> None:
-    """Give it back, to be tried again at `due_at`."""
-    await tx.execute(
+async def retry(
+    tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: int, error: str, failed_at: int | None = None
+) -> bool:
+    """Give it back, to be tried again at `due_at`; it counts as failed from `failed_at` on. False when the claim was lost."""
+    kept = await tx.execute(
         _RETRY,
         source=event.source,
         id=event.id,
@@ -132,11 +146,13 @@ async def retry(tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: i
         attempts=attempts,
         due_at=due_at,
         error=error[:LONGEST_ERROR],
+        failed_at=failed_at,
     )
+    return kept > 0
 
 
-async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str) -> bool:
-    """Set it aside for staff, with the reason. False when the claim was lost."""
+async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str, failed_at: int | None = None) -> bool:
+    """Set it aside for staff, with the reason, failed from `failed_at` on. False when the claim was lost."""
     parked = await tx.execute(
         _PARK,
         source=event.source,
@@ -144,6 +160,7 @@ async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str
         claim=claim_id,
         attempts=attempts,
         error=error[:LONGEST_ERROR],
+        failed_at=failed_at,
     )
     return parked > 0
 
@@ -151,6 +168,16 @@ async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str
 async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
     """Let a parked or finished event be handled again. False when there is none, or it is pending anyway."""
     return await tx.execute(_REPLAY, source=source, id=id, now=now) > 0
+
+
+async def set_aside(tx: Tx, source: str, id: str, now: int, error: str) -> bool:
+    """Let an event that nobody has tried yet wait for staff, because of how it came. False when somebody has it."""
+    return await tx.execute(_SET_ASIDE, source=source, id=id, now=now, error=error[:LONGEST_ERROR]) > 0
+
+
+async def revive(tx: Tx, source: str, id: str, now: int) -> bool:
+    """An event that was set aside has come again as it should: handle it. False when it was not set aside."""
+    return await tx.execute(_REVIVE, source=source, id=id, now=now) > 0
 
 
 async def read(tx: Tx, source: str, id: str) -> Event | None:
@@ -168,5 +195,5 @@ async def list_events(tx: Tx, source: str, status: str, before: int | None = Non
 def _event(row: Row) -> Event:
     return Event(
         row["source"], row["id"], row["type"], row["subject"], row["payload"], row["received_at"], row["status"],
-        row["attempts"], row["due_at"], row["done_at"], row["error"],
+        row["attempts"], row["due_at"], row["done_at"], row["error"], row["failed_at"],
     )  # fmt: skip
