@@ -6,6 +6,7 @@ from tollhouse.billing.health import PaymentHealth
 from tollhouse.kernel.clock import DAY, HOUR
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Row, Sql, Tx
 
 HEALTH_KEY = "payments_health"
@@ -23,7 +24,7 @@ async def open_alert(tx: Tx, alert: OperatorAlert, fact: str, now: int) -> None:
     """Open it, or count once more what is open already. The same fact counts once, however often it is delivered."""
     await tx.execute(
         queries.OPEN, id=new_id("alt"), key=alert.key[:320], severity=alert.severity, title=alert.title,
-        detail=alert.detail, fix=alert.fix, fact=fact, now=now,
+        detail=mask_text(alert.detail), fix=mask_text(alert.fix), fact=fact, now=now,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, Value, cell_of, inbox, outbox
 from tollhouse.store.inbox import Event
 
@@ -175,7 +176,7 @@ class Syncer:
 
     async def _failed(self, events: list[Event], claim_id: str, claimed_at: int, error: Exception) -> None:
         """Later again with growing pauses; after the twelfth time, or when it cannot help, parked and told."""
-        text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
+        text = mask_text(str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}")
         now = self.store.clock.now_ms()
         parked: list[Event] = []
         tally = Tally()

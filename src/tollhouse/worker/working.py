@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from tollhouse.admission.lapsing import sweep
-from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited, watch_and_tell
+from tollhouse.alerts.actions import Messenger, deliver, open_messenger, send_what_waited, watch_and_tell
 from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.counting import forget_old_counts
 from tollhouse.billing.reconciling import Reconciler, run_due
@@ -13,6 +13,7 @@ from tollhouse.billing.refused import ask_about_refused
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
+from tollhouse.store import Store
 from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
@@ -41,13 +42,6 @@ def jobs_of(house: House) -> list[Job]:
             house.admission.forget(customer)
         return bool(lapsed)
 
-    async def tidy() -> bool:
-        async with store.transaction() as tx:
-            await forget_old_attempts(tx, store.clock.now_ms())
-            await forget_old_counts(tx, store.clock.now_ms())
-            await send_what_waited(tx, messenger, store.clock.now_ms())
-        return False
-
     async def watching() -> bool:
         if await watch_and_tell(store, messenger):
             house.bells.outbox.set()
@@ -58,7 +52,7 @@ def jobs_of(house: House) -> list[Job]:
         Job("outbox", post, 0.5, house.bells.outbox),
         Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
         Job("leases", lapse, 1.0),
-        Job("tidy", tidy, TIDY_PAUSE_SECONDS),
+        Job("tidy", lambda: _tidy(store, messenger), TIDY_PAUSE_SECONDS),
     ]
     if house.stripe is None:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
@@ -90,6 +84,15 @@ def jobs_of(house: House) -> list[Job]:
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
+
+
+async def _tidy(store: Store, messenger: Messenger) -> bool:
+    """What is too old to matter goes; e-mail that waited for its server goes out."""
+    async with store.transaction() as tx:
+        await forget_old_attempts(tx, store.clock.now_ms())
+        await forget_old_counts(tx, store.clock.now_ms())
+        await send_what_waited(tx, messenger, store.clock.now_ms())
+    return False
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
