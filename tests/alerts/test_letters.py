@@ -33,6 +33,20 @@ class Postbox:
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
         self.refuse: str | None = None
+        self.refuse_sender: str | None = None
+        self.refuse_recipient: str | None = None
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = address
+        return self.refuse_sender or "250 OK"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.refuse_recipient or "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.refuse is not None:
@@ -191,6 +205,25 @@ async def test_what_is_refused_for_good_is_set_aside(store: AnyStore, postbox: P
     await put(store, MailRequested("welcome", "ada@example.com", "en", LINK))
     await post(store, messenger(smtp_url))
     assert await waiting(store) == [(1, True)]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ("refuse_sender", "refused the sender (550) fix: set MAIL_FROM"),
+        ("refuse_recipient", "refused the recipient (550) fix: check the address"),
+        ("refuse", "refused the message (550)"),
+    ],
+)
+async def test_a_server_that_refuses_is_told_apart_with_the_fix(
+    store: AnyStore, postbox: Postbox, smtp_url: str, refusal: str, told: str
+) -> None:
+    setattr(postbox, refusal, "550 no")
+    await put(store, MailRequested("welcome", "ada@example.com", "en", LINK))
+    await post(store, messenger(smtp_url))
+    async with store.reading() as tx:
+        (kept,) = await tx.fetch(Sql("select error from outbox where parked_at is not null"))
+    assert told in str(kept["error"])
 
 
 async def test_a_letter_that_never_goes_is_set_aside_after_three_days(store: AnyStore) -> None:
