@@ -4,6 +4,8 @@ Whatever the events say, the customer's present state is fetched, once for all t
 order they come, how often, or in which version of Stripe's API they are written.
 """
 
+import asyncio
+
 import structlog
 
 from tollhouse.billing import queries
@@ -44,7 +46,7 @@ class Syncer:
         self.gateway = gateway
 
     async def work_once(self) -> bool:
-        """Handle the pending events of one customer. False when nothing was due."""
+        """Handle the pending events of a few customers at once. False when nothing was due."""
         claim_id = new_id("clm")
         now = self.store.clock.now_ms()
         async with self.store.reading() as tx:
@@ -52,19 +54,24 @@ class Syncer:
                 return False
         async with self.store.transaction() as tx:
             events = await inbox.claim(tx, now, LEASE_MS, claim_id)
-        if not events:
-            return False
+        subjects: dict[str, list[Event]] = {}
+        for event in events:
+            subjects.setdefault(event.subject, []).append(event)
+        await asyncio.gather(*(self._sync(waiting, claim_id, now) for waiting in subjects.values()))
+        return bool(events)
+
+    async def _sync(self, events: list[Event], claim_id: str, claimed_at: int) -> None:
+        """Handle the events of one customer, whatever comes of it."""
         try:
             await self._handle(events, claim_id)
         except FenceLost as lost:
             log.info("billing.looked_again", subject=events[0].subject)
             await self._give_back(events, claim_id, str(lost))
         except TollhouseError as error:
-            await self._failed(events, claim_id, now, error)
+            await self._failed(events, claim_id, claimed_at, error)
         except Exception as error:  # whatever it is, the events must not be lost, nor the worker
             log.exception("billing.failed", subject=events[0].subject)
-            await self._failed(events, claim_id, now, error)
-        return True
+            await self._failed(events, claim_id, claimed_at, error)
 
     async def _handle(self, events: list[Event], claim_id: str) -> None:
         read = [read_event(event.payload) for event in events if event.type != LOOK_AGAIN_TYPE]
