@@ -171,6 +171,8 @@ def event(payload: bytes | str) -> model.WebhookEvent:
     subject = whose or model.OTHER_SUBJECT + (about.id or given.id)
     if not 0 < len(given.id) <= LONGEST_ID or len(given.type) > LONGEST_TYPE or len(subject) > LONGEST_ID:
         raise InvalidRequest("the event's id, type or customer is too long", code="not_an_event")
+    if not (given.id.isprintable() and given.type.isprintable() and subject.isprintable()):
+        raise InvalidRequest("the event's id, type or customer is no plain text", code="not_an_event")
     return model.WebhookEvent(
         given.id,
         given.type,
