@@ -10,14 +10,15 @@ import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, require_visible
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
 from tollhouse.billing.prices import read_prices
-from tollhouse.billing.stripe import StripeGateway, read_event
+from tollhouse.billing.stripe import StripeGateway, read_event, read_stated
 from tollhouse.catalog.model import Catalog
-from tollhouse.kernel.clock import MINUTE
-from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
+from tollhouse.kernel.clock import MINUTE, SECOND
+from tollhouse.kernel.errors import NotFound, TollhouseError
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Store, Value, cell_of, inbox, outbox
@@ -89,8 +90,13 @@ class Syncer:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
         snapshot = await look(self.store, self.catalog, self.gateway, known.id)
-        _require_visible(snapshot, read)
-        await self._apply(known, snapshot, events, read, claim_id)
+        stated = [
+            told
+            for event in events
+            if event.type.startswith("customer.subscription.") and (told := read_stated(event.payload)) is not None
+        ]
+        require_visible(snapshot, read, stated)
+        await self._apply(known, snapshot, events, read, claim_id, perhaps_behind(snapshot, stated))
 
     async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
         """Whose events these are: a dispute names its charge only, which names the customer."""
@@ -103,11 +109,13 @@ class Syncer:
             return subject
 
     async def _apply(
-        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str
+        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str, again: bool
     ) -> Applied:
         now = self.store.clock.now_ms()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
+            if again:
+                await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)
             for event in read:
                 session: dict[str, Value] = {
                     "cell": cell_of(known.customer),
@@ -188,7 +196,9 @@ class Syncer:
                     if await inbox.park(tx, event, claim_id, attempts=attempts, error=text):
                         parked.append(event)
                 else:
-                    due_at = event.due_at if came_along else now + inbox.pause_ms(attempts)
+                    due_at = (
+                        event.due_at if came_along else now + max(inbox.pause_ms(attempts), _asked_to_wait_ms(error))
+                    )
                     await inbox.retry(tx, event, claim_id, attempts=attempts, due_at=due_at, error=text)
             if parked:
                 await outbox.put(tx, _parked_alert(parked, text), now=now)
@@ -212,17 +222,10 @@ async def look_again_due(store: Store) -> bool:
     return bool(due)
 
 
-def _require_visible(snapshot: Snapshot, read: list[WebhookEvent]) -> None:
-    """Stripe's lists may lag behind its events: what an event names must be there before we believe the list."""
-    if any(event.type == "customer.deleted" for event in read):
-        return
-    there = {subscription.id for subscription in snapshot.subscriptions}
-    paid = {invoice.id for invoice in snapshot.invoices if invoice.status == "paid"}
-    for event in read:
-        if event.type.startswith("customer.subscription.") and event.subscription not in there:
-            raise Unavailable(f"Stripe does not list {event.subscription} yet", code="not_visible_yet")
-        if event.type in ("invoice.paid", "invoice.payment_succeeded") and event.object_id not in paid:
-            raise Unavailable(f"Stripe does not list {event.object_id} as paid yet", code="not_visible_yet")
+def _asked_to_wait_ms(error: Exception) -> int:
+    """How long Stripe itself asks us to stay away (429 with Retry-After)."""
+    seconds = error.fields.get("retry_after") if isinstance(error, TollhouseError) else None
+    return seconds * SECOND if isinstance(seconds, int) else 0
 
 
 def _wrong_mode(live_mode: bool) -> Unanswerable:
