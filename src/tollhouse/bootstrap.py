@@ -18,6 +18,7 @@ from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.actions import publish, refresh
 from tollhouse.catalog.load import Configuration
@@ -63,6 +64,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
         stripe = open_stripe(settings)
         if stripe is not None:
             stack.push_async_callback(stripe.close)
+        bells = Bells()
         house = House(
             settings=settings,
             catalog=catalog,
@@ -71,9 +73,10 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
             identity=open_desk(settings.web.session_secret.reveal(), settings.url, catalog.product.name),
             directory=Directory(store),
             keys=KeyRing(store),
-            bells=Bells(),
+            bells=bells,
             stripe=stripe,
             webhooks=WebhookLog(),
+            intake=Intake(store, bells.inbox),
         )
         await stack.enter_async_context(house.keys.kept_fresh())
         yield house
@@ -98,7 +101,7 @@ def build_application(house: House) -> Litestar:
     """Every entrance over HTTP. Background work is not in it, see `worker.jobs_of`."""
     routes: list[ControllerRouterHandler] = [
         *hot_routes(house),
-        *webhook_routes(house, house.webhooks),
+        *webhook_routes(house),
         decisions.routes(house),
         catalog_routes(house),
         customer_routes(house),

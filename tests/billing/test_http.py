@@ -167,6 +167,13 @@ async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: 
         assert "STRIPE_WEBHOOK_SECRET is missing; fix: " in shown["webhook_signature"]
 
 
+async def test_an_event_whose_name_is_no_plain_text_is_refused(product: Served) -> None:
+    payload = event("evt_\0")
+    answer = await product.send(payload, sign(payload.decode(), SECRET, product.now_seconds))
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_an_event")
+    assert await product.stored() == 0
+
+
 async def test_only_post_is_understood_and_large_bodies_are_refused(product: Served) -> None:
     answer = await product.client.get("/webhooks/stripe")
     assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")

@@ -12,8 +12,12 @@ class ApiError(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     count: int = 1
     path: str = "/v1/"
     method: str | None = None
-    when: Literal["before", "after"] = "before"
-    """`after`: the call takes effect and only its answer is lost."""
+    skip: int = 0
+    """So many such calls are answered first."""
+    retry_after: int | None = None
+    """Seconds, told in the header `Retry-After`."""
+    when: Literal["before", "after", "cut"] = "before"
+    """`after`: the call takes effect and only its answer is lost; `cut`: the answer breaks off in the middle."""
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +52,9 @@ def takes_api_error(faults: Faults, method: str, path: str) -> ApiError | None:
     """The error that this call is to meet, used up by one; None to go on."""
     for error in faults.api_errors:
         if error.count > 0 and path.startswith(error.path) and error.method in (None, method):
+            if error.skip > 0:
+                error.skip -= 1
+                continue
             error.count -= 1
             return error
     return None

@@ -196,6 +196,20 @@ class WebhookEvent(msgspec.Struct, frozen=True):
     charge: str | None = None
 
 
+class Stated(msgspec.Struct, frozen=True):
+    """What an event says of a subscription at its moment, and in `was_…` what that was before where it has changed."""
+
+    subscription: str
+    status: str
+    over: bool
+    period_start: int
+    prices: tuple[str, ...]
+    canceling: bool
+    was_prices: tuple[str, ...] | None = None
+    was_canceling: bool | None = None
+    was_status: str | None = None
+
+
 class Link(msgspec.Struct, frozen=True):
     """Which of our customers a Stripe customer is; `sync_seq` is the fence that `applying.apply` passes once."""
 

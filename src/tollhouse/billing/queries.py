@@ -14,6 +14,7 @@ PASS_FENCE = Sql(
     " where id = :id and sync_seq = :sync_seq"
 )
 LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")
+LOOK_SOONER = Sql("update stripe_customer set due_at = :due_at where id = :id and (due_at is null or due_at > :due_at)")
 ANY_LINK_DUE = Sql("select 1 as one from stripe_customer where due_at <= :now limit 1")
 UNLINK = Sql("delete from stripe_customer where id = :id")
 LINKS_DUE = Sql(

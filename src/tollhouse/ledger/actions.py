@@ -129,10 +129,11 @@ async def was_bought(tx: Tx, customer: str, session: str) -> bool:
 async def set_subscription(
     tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, now: int, *,
     anchor: int | None, ends_at: int | None, standing: Standing, past_due_at: int | None = None,
-    metadata: Mapping[str, object] | None = None,
+    metadata: Mapping[str, object] | None = None, book: Book | None = None,
 ) -> Book:  # fmt: skip
-    """Make the account say what the subscription says; applied again it changes nothing."""
-    book = await open_book(tx, catalog, customer, now)
+    """Make the account say what the subscription says; applied again it changes nothing. `book`: opened, and not saved."""
+    if book is None:
+        book = await open_book(tx, catalog, customer, now)
     note = granting.metadata_json(dict(metadata)) if metadata else None
     book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note, past_due_at))
     await book.save(tx)

@@ -67,6 +67,14 @@ def translate(error: BaseException) -> BaseException:
     return error
 
 
+class _Pooled(asyncpg.Connection):  # type: ignore[misc]
+    """A connection of a pool. Our statements change nothing of its session, so nothing is to be reset when it is given
+    back; a transaction that was left open is rolled back all the same."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class PostgresTx:
     """Statements inside one transaction of one pooled connection."""
 
@@ -163,6 +171,7 @@ async def _pool(url: str, size: int) -> Any:
         url,
         min_size=1,
         max_size=size,
+        connection_class=_Pooled,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
     )

@@ -34,14 +34,24 @@ def answer(world: World, request: Request) -> Response:
     request_id = new_id("req", 14)
     error = takes_api_error(world.faults, request.method, request.path)
     if error and error.when == "before":
-        return _respond(error.status, _fault(error), request_id, request)
+        return _failed(error, request_id, request)
     try:
         response = _answer(world, request, request_id)
     except StripeError as problem:
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     finally:
         world.caller = None
-    return _respond(error.status, _fault(error), request_id, request) if error else response
+    if error and error.when == "cut":
+        response.cut = True
+        return response
+    return _failed(error, request_id, request) if error else response
+
+
+def _failed(error: ApiError, request_id: str, request: Request) -> Response:
+    response = _respond(error.status, _fault(error), request_id, request)
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def _answer(world: World, request: Request, request_id: str) -> Response:

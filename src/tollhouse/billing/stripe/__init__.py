@@ -3,6 +3,7 @@
 from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway, opened
 from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, sign, verify
 from tollhouse.billing.stripe.translate import event as read_event
+from tollhouse.billing.stripe.translate import stated as read_stated
 
 __all__ = [
     "FIXES",
@@ -13,6 +14,7 @@ __all__ = [
     "StripeGateway",
     "opened",
     "read_event",
+    "read_stated",
     "sign",
     "verify",
 ]

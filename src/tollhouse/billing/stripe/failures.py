@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp
 import stripe
 
 from tollhouse.kernel.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, TollhouseError, Unavailable
+
+LONGEST_WAIT_SECONDS = 3_600
 
 
 @contextmanager
@@ -15,6 +18,11 @@ def translated(path: str) -> Iterator[None]:
         yield
     except stripe.StripeError as error:
         raise told(error, path) from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:  # the SDK reads an answer's body unguarded
+        raise Unavailable(
+            f"Stripe's answer to {path} broke off: {type(error).__name__}", code="stripe_unavailable",
+            fix="try again; if it stays, look at status.stripe.com and STRIPE_API_BASE",
+        ) from error  # fmt: skip
 
 
 def told(error: stripe.StripeError, path: str) -> TollhouseError:
@@ -29,7 +37,10 @@ def told(error: stripe.StripeError, path: str) -> TollhouseError:
             fix="copy the secret key of the right mode again (Dashboard → Developers → API keys)",
         )
     if isinstance(error, stripe.RateLimitError):
-        return Unavailable("Stripe asks us to slow down", code="stripe_rate_limited", fix="try again in a moment")
+        return Unavailable(
+            "Stripe asks us to slow down", code="stripe_rate_limited", fix="try again in a moment",
+            retry_after=_retry_after(error),
+        )  # fmt: skip
     if isinstance(error, stripe.IdempotencyError):
         return Conflict(f"Stripe: {said}", code="stripe_idempotency", fix="try again tomorrow, or report this")
     if isinstance(error, stripe.InvalidRequestError) and error.http_status == 404:
@@ -46,3 +57,10 @@ def told(error: stripe.StripeError, path: str) -> TollhouseError:
         fix="try again; if it stays, look at status.stripe.com and STRIPE_API_BASE",
         request=request,
     )
+
+
+def _retry_after(error: stripe.StripeError) -> int | None:
+    """How many seconds Stripe asks us to wait, where it says so."""
+    named = {name.lower(): value for name, value in (error.headers or {}).items()}
+    text = str(named.get("retry-after", ""))
+    return min(int(text), LONGEST_WAIT_SECONDS) if text.isascii() and text.isdigit() and len(text) < 9 else None

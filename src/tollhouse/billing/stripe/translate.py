@@ -11,6 +11,7 @@ LONGEST_ID = 255
 LONGEST_TYPE = 100
 
 _decode_event = msgspec.json.Decoder(wire.Event).decode
+_decode_subscription_event = msgspec.json.Decoder(wire.SubscriptionEvent).decode
 
 
 def name_of(reference: wire.Reference | None) -> str | None:
@@ -171,6 +172,8 @@ def event(payload: bytes | str) -> model.WebhookEvent:
     subject = whose or model.OTHER_SUBJECT + (about.id or given.id)
     if not 0 < len(given.id) <= LONGEST_ID or len(given.type) > LONGEST_TYPE or len(subject) > LONGEST_ID:
         raise InvalidRequest("the event's id, type or customer is too long", code="not_an_event")
+    if not (given.id.isprintable() and given.type.isprintable() and subject.isprintable()):
+        raise InvalidRequest("the event's id, type or customer is no plain text", code="not_an_event")
     return model.WebhookEvent(
         given.id,
         given.type,
@@ -180,4 +183,24 @@ def event(payload: bytes | str) -> model.WebhookEvent:
         about.id,
         named,
         name_of(about.charge),
+    )
+
+
+def stated(payload: bytes | str) -> model.Stated | None:
+    """What an event says of its subscription; None when it is about something else, or of a shape that is not known."""
+    try:
+        given = _decode_subscription_event(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    now, was = subscription(given.data.object), given.data.previous_attributes or wire.PreviousAttributes()
+    return model.Stated(
+        subscription=now.id,
+        status=now.status,
+        over=given.type == "customer.subscription.deleted",
+        period_start=max((item.period_start for item in now.items), default=now.created_at),
+        prices=tuple(item.price.id for item in now.items),
+        canceling=now.cancel_at_period_end,
+        was_prices=tuple(item.price.id for item in was.items.data) if was.items else None,
+        was_canceling=was.cancel_at_period_end,
+        was_status=was.status,
     )

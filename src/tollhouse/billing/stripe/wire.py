@@ -240,3 +240,25 @@ class Event(msgspec.Struct, frozen=True):
     data: EventData
     created: int
     livemode: bool = False
+
+
+class PreviousItem(msgspec.Struct, frozen=True):
+    price: Named
+
+
+class PreviousAttributes(msgspec.Struct, frozen=True):
+    """What a change of a subscription changed, as it was before."""
+
+    status: str | None = None
+    cancel_at_period_end: bool | None = None
+    items: Page[PreviousItem] | None = None
+
+
+class SubscriptionEventData(msgspec.Struct, frozen=True):
+    object: Subscription
+    previous_attributes: PreviousAttributes | None = None
+
+
+class SubscriptionEvent(msgspec.Struct, frozen=True):
+    type: str
+    data: SubscriptionEventData
