@@ -32,6 +32,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries under way at once per endpoint; 1 keeps them in order."""
     delivery_pauses_seconds: tuple[float, ...] = (1, 2, 5, 10, 30, 60, 300, 900, 3600)
     """Pauses before each further attempt, in real time; afterwards the delivery has failed."""
+    payment_methods: tuple[str, ...] = ("card", "sepa_debit")
+    """What is switched on in the dashboard: Checkout offers these of itself where the currency allows them."""
+    debit_days: int = 5
+    """How long a bank takes to answer a debit, where the account is not one of those that take minutes."""
     payment_retry_days: tuple[int, ...] = (3, 5, 7)
     """Pauses before a failed renewal is tried again."""
     after_last_retry: Literal["cancel", "unpaid", "past_due"] = "cancel"

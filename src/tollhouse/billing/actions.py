@@ -2,6 +2,7 @@
 
 start_checkout(till, payer, plan, interval) -> url        open_portal(till, payer) -> url
 start_pack_checkout(till, payer, pack) -> url             has_arrived(tx, customer, session)
+awaited_packs(tx, customer, now) -> names
 subscription_of(tx, customer)    invoices_of(tx, customer)    refresh(till, customer)
 list_events(tx, status)          replay(tx, id, now)
 """
@@ -13,7 +14,7 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
-from tollhouse.billing.packs import has_arrived, start_pack_checkout
+from tollhouse.billing.packs import awaited_packs, has_arrived, start_pack_checkout
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.billing.syncing import SOURCE
@@ -27,6 +28,7 @@ LONGEST_EVENT_ID = 255
 __all__ = [
     "Payer",
     "Till",
+    "awaited_packs",
     "count_attempt",
     "ensure_prices",
     "has_arrived",

@@ -8,8 +8,8 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
-from tollhouse.billing.owing import standing_of
-from tollhouse.billing.packs import grant_purchases
+from tollhouse.billing.owing import has_begun, standing_of
+from tollhouse.billing.packs import grant_purchases, note_awaited
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.billing.refunding import take_back_refunded
@@ -44,7 +44,8 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class _Picture(msgspec.Struct, frozen=True):
-    """The snapshot, understood: which subscription counts, which only stand beside it, which nothing maps."""
+    """The snapshot, understood: which subscription counts (none until it is paid for the first time), which only stand
+    beside it, which nothing maps."""
 
     snapshot: Snapshot
     prices: PriceMap
@@ -68,6 +69,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await _learn(tx, picture, now)
     granted, plan_after = await _write_books(tx, catalog, customer, picture, book, now)
     await grant_purchases(tx, catalog, customer, snapshot, now)
+    await note_awaited(tx, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
     if plan_after != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, plan_after, now), customer=customer, now=now)
@@ -92,9 +94,10 @@ def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _
             versions[subscription.id] = version_bought(prices.catalog, found[1], subscription, kept)
         if subscription.live:
             (unmapped if found is None else mapped).append(subscription)
-    return _Picture(
-        snapshot, prices, versions, mapped[0] if mapped else None, tuple(mapped[1:]), tuple(unmapped)
-    )  # fmt: skip
+    begun = [subscription for subscription in mapped if has_begun(snapshot, subscription)]
+    first = begun[0] if begun else mapped[0] if mapped else None
+    seconds = tuple(subscription for subscription in mapped if subscription is not first)
+    return _Picture(snapshot, prices, versions, begun[0] if begun else None, seconds, tuple(unmapped))
 
 
 async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: dict[str, Row], now: int) -> None:
@@ -104,8 +107,8 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
         if not subscription.items:
             continue
         known = rows.get(subscription.id)
-        counts = picture.chosen is not None and picture.chosen.id == subscription.id
-        second_since = known["second_since"] if known is not None and not counts else None
+        first = subscription.live and subscription.id in picture.versions and subscription.id not in seconds
+        second_since = known["second_since"] if known is not None and not first else None
         if subscription.id in seconds and second_since is None:
             second_since = now
             await _alert(tx, customer, *_second_subscription(customer, subscription), now=now)
@@ -187,13 +190,21 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) ->
     for invoice in snapshot.invoices:
         if invoice.status == "draft":
             continue
-        seen: int = known[invoice.id]["attempts"] if invoice.id in known else 0
-        if invoice.status in ("open", "uncollectible") and invoice.attempts > seen:
+        row = known.get(invoice.id)
+        seen = _failures(row["status"], row["attempts"]) if row is not None else 0
+        if _failures(invoice.status, invoice.attempts) > seen:
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)
         columns = _invoice_row(invoice)
         if not _says(known.get(invoice.id), columns):
             await tx.execute(queries.SAVE_INVOICE, **at, **columns)
+
+
+def _failures(status: str, attempts: int) -> int:
+    """How many of the attempts have failed; one that waits for the bank has not."""
+    if status in ("open", "uncollectible", "action_required"):
+        return attempts
+    return attempts - 1 if status == "processing" else 0
 
 
 def _invoice_row(invoice: Invoice) -> dict[str, Value]:

@@ -34,6 +34,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         snapshot.invoices,
         {name: facts for name, facts in further.items() if facts is not None},
         snapshot.purchases,
+        snapshot.awaited,
         await gateway.refunded(stripe_id) if catalog.terms.on_refund == "take_back" else {},
     )
 

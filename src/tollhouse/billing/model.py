@@ -13,6 +13,9 @@ LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"}
 OWING_STATUSES = frozenset({"past_due", "unpaid", "paused"})
 """Live, and nothing more is admitted until it is paid."""
 
+OWED_STATUSES = frozenset({"open", "processing", "action_required", "uncollectible"})
+"""An invoice in one of these has left its draft and is not paid."""
+
 CUSTOMER_KEY = "tollhouse_customer"
 PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
@@ -87,6 +90,7 @@ class Subscription(msgspec.Struct, frozen=True):
     trial_end: int | None = None
     metadata: dict[str, str] = {}
     later: LaterPrice | None = None
+    sends_invoices: bool = False  # its customer pays by transfer, by a due date; else it is charged by itself
 
     @property
     def live(self) -> bool:
@@ -109,7 +113,11 @@ class InvoiceLine(msgspec.Struct, frozen=True):
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """An invoice as Stripe has it now. `status`: draft, open, paid, uncollectible or void."""
+    """An invoice as Stripe has it now. `status`: draft, open, paid, uncollectible or void.
+
+    An open one is told apart: `processing` while a bank has been asked for the payment and has not answered, and
+    `action_required` while its customer has to confirm it with the bank.
+    """
 
     id: str
     status: str
@@ -150,6 +158,15 @@ class Purchase(msgspec.Struct, frozen=True):
     expires_at: int | None = None
 
 
+class AwaitedPack(msgspec.Struct, frozen=True):
+    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`)."""
+
+    session: str
+    pack: str
+    due: Money
+    failed: bool
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything Stripe says about one customer at one moment, each list read to its end."""
 
@@ -158,6 +175,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     invoices: tuple[Invoice, ...]
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
+    awaited: tuple[AwaitedPack, ...] = ()
     refunded: dict[str, int] = {}  # by invoice, what was given back or lost to a dispute; read where it counts
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:

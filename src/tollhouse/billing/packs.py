@@ -17,14 +17,17 @@ from tollhouse.billing.model import (
     Snapshot,
 )
 from tollhouse.catalog.model import Catalog, Pack, PackPrice
+from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
-from tollhouse.kernel.facts import OperatorAlert
+from tollhouse.kernel.facts import OperatorAlert, PaymentFailed
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.granting import NewLot
-from tollhouse.store import Tx, cell_of, outbox
+from tollhouse.store import Tx, Value, cell_of, outbox
 
 BOUGHT_PATH = "/app/billing?checkout=success&pack={pack}&session={{CHECKOUT_SESSION_ID}}"
 ONCE = "once"
+LONGEST_WAIT_MS = 30 * DAY
+"""No bank takes longer to answer."""
 
 
 def choose_pack(catalog: Catalog, name: str) -> tuple[Pack, PackPrice]:
@@ -100,6 +103,24 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
         except (InvalidRequest, Conflict) as error:
             await outbox.put(tx, _not_granted(customer, purchase, str(error)), customer=customer, now=now)
     return granted
+
+
+async def note_awaited(tx: Tx, customer: str, snapshot: Snapshot, now: int) -> None:
+    """Keep which packs are paid by a bank that has been asked; one that it refuses is told once, and grants nothing."""
+    for pack in snapshot.awaited:
+        session: dict[str, Value] = {"cell": cell_of(customer), "customer": customer, "id": pack.session, "now": now}
+        await tx.execute(queries.SESSION_COMPLETED, **session)
+        if pack.failed and await tx.execute(queries.SESSION_FAILED, **session):
+            fact = PaymentFailed(customer, pack.session, pack.due.amount_minor, pack.due.currency, declined=True)
+            await outbox.put(tx, fact, customer=customer, now=now)
+
+
+async def awaited_packs(tx: Tx, customer: str, now: int) -> list[str]:
+    """The names of the packs whose payment is on its way, the newest first."""
+    rows = await tx.fetch(
+        queries.SESSIONS_AWAITED, cell=cell_of(customer), customer=customer, every=ONCE, since=now - LONGEST_WAIT_MS
+    )
+    return [row["plan"] for row in rows if not await has_arrived(tx, customer, row["id"])]
 
 
 async def has_arrived(tx: Tx, customer: str, session: str) -> bool:

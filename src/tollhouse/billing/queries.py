@@ -97,6 +97,14 @@ SESSION_EXPIRED = Sql(
     "update checkout_session set expired_at = :now"
     " where cell = :cell and customer = :customer and id = :id and expired_at is null and completed_at is null"
 )
+SESSION_FAILED = Sql(
+    "update checkout_session set expired_at = :now"
+    " where cell = :cell and customer = :customer and id = :id and expired_at is null"
+)
+SESSIONS_AWAITED = Sql(
+    "select id, plan from checkout_session where cell = :cell and customer = :customer and every = :every"
+    " and completed_at is not null and expired_at is null and created_at > :since order by created_at desc, id"
+)
 OPEN_ATTEMPTS = Sql(
     "insert into payment_attempts (subject, times, forget_at) values (:subject, '[]', :forget_at) on conflict do nothing"
 )

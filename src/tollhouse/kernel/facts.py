@@ -26,7 +26,7 @@ class PlanChanged(Fact, frozen=True, tag="customer.plan.changed"):
 
 
 class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
-    """A customer's payment failed; the amount is in minor units."""
+    """A customer's payment failed; the amount is in minor units. `invoice` is a pack's Checkout session where it has none."""
 
     customer: str
     invoice: str

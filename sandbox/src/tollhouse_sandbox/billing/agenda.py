@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tollhouse_sandbox.billing import (
     checkout,
     coupons,
+    debits,
     discounts,
     disputes,
     invoices,
@@ -86,6 +87,12 @@ def _dispute(world: World, key: str, moment: int) -> None:
         disputes.open_(world, charge, reason=reason)
 
 
+def _debit(world: World, key: str, moment: int) -> None:
+    intent = world.store.get("payment_intent", key)
+    if intent and intent["status"] == "processing" and world.private(key)["bank_answers_at"] == moment:
+        debits.settle(world, intent)
+
+
 def _coupon(world: World, key: str, moment: int) -> None:
     coupon = world.store.get("coupon", key)
     if coupon:
@@ -113,6 +120,7 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "incomplete": _incomplete,
     "session": _session,
     "dispute": _dispute,
+    "debit": _debit,
     "coupon": _coupon,
     "promotion_code": _promotion_code,
     "discount": _discount,
@@ -156,3 +164,5 @@ def rebuild(world: World) -> None:
     for session in world.store.oldest("checkout.session"):
         if session["status"] == "open":
             world.plan_for(session["expires_at"], "session", session["id"])
+    for intent in world.store.oldest("payment_intent"):
+        debits.plan_answer(world, intent)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tollhouse_sandbox.banks import Account
 from tollhouse_sandbox.billing import (
     coupons,
     customers,
@@ -78,11 +79,11 @@ def expire(world: World, session: Doc) -> Doc:
     return session
 
 
-def pay(world: World, session: Doc, card: Card, email: str, name: str) -> Outcome:
-    """Submits the page with a card that could be read."""
+def pay(world: World, session: Doc, means: Card | Account, email: str, name: str) -> Outcome:
+    """Submits the page with a card or an account that could be read."""
     address = {**NO_ADDRESS, "country": world.config.country}
     billing = {"email": email, "name": name, "address": address}
-    return confirm(world, session, payment_methods.create(world, card, livemode=session["livemode"], billing=billing))
+    return confirm(world, session, payment_methods.create(world, means, livemode=session["livemode"], billing=billing))
 
 
 def confirm(world: World, session: Doc, method: Doc) -> Outcome:
@@ -104,6 +105,15 @@ def authenticate(world: World, session: Doc, *, success: bool) -> Outcome:
     if intent:
         return Outcome("declined", payments.refuse_authentication(world, intent, method))
     return Outcome("declined", NOT_AUTHENTICATED_SETUP)
+
+
+def tell_of_the_bank(world: World, session: Doc, *, paid: bool) -> None:
+    """What became of the debit with which a session was completed."""
+    if paid:
+        session["payment_status"] = "paid"
+    world.store.put("checkout.session", session)
+    outcome = "succeeded" if paid else "failed"
+    world.emit(f"checkout.session.async_payment_{outcome}", session)
 
 
 def _attempt(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:
@@ -139,6 +149,7 @@ def _intent(world: World, session: Doc) -> Doc:
         setup_future_usage="off_session" if subscribing else data.get("setup_future_usage"),
         receipt_email=data.get("receipt_email"),
         shipping=data.get("shipping"),
+        types=session["payment_method_types"],
     )
     world.keep_private(session["id"], intent=intent["id"])
     return intent
@@ -180,7 +191,11 @@ def _pay_once(world: World, session: Doc, customer: Doc | None, method: Doc, *, 
         intent = _intent(world, session)
         intent["customer"] = customer["id"] if customer else None
         payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
-        session.update(payment_intent=intent["id"], payment_status="paid")
+        session["payment_intent"] = intent["id"]
+        if intent["status"] == "succeeded":
+            session["payment_status"] = "paid"
+        else:
+            world.keep_private(intent["id"], session=session["id"])
         if customer and intent["setup_future_usage"]:
             payment_methods.bind(world, method, customer["id"])
     if offer:
@@ -228,5 +243,7 @@ def _subscribe(world: World, session: Doc, customer: Doc, method: Doc, *, authen
         invoices.collect(world, invoice, method, off_session=False, authenticated=authenticated)
     subscriptions.activate(world, subscription, method=method["id"])
     session.update(subscription=subscription["id"], invoice=invoice["id"])
-    if session["payment_status"] != "no_payment_required":
+    if invoice["status"] == "open" and (waiting := invoices.intent_of(world, invoice)):
+        world.keep_private(waiting["id"], session=session["id"])
+    elif session["payment_status"] != "no_payment_required":
         session["payment_status"] = "paid"

@@ -130,7 +130,7 @@ def settle_invoice(world: World, invoice: Doc) -> None:
     if subscription["status"] not in ("active", "past_due", "trialing") or not invoice["attempted"]:
         return
     intent = invoices.intent_of(world, invoice)
-    if intent and intent["status"] == "requires_action":
+    if intent and intent["status"] in ("processing", "requires_action"):
         return
     out_of_retries = invoice["next_payment_attempt"] is None
     if out_of_retries and world.config.after_last_retry == "cancel":

@@ -164,24 +164,41 @@ class StripeGateway:
                 rest = self._every(path, {}, wire.InvoiceLine, given.lines.data[-1].id)
                 lines = wire.Page[wire.InvoiceLine]([*given.lines.data, *[line async for line in rest]])
                 given = msgspec.structs.replace(given, lines=lines)
-            found.append(translate.invoice(given))
+            payment = await self._payment_of(given) if given.status == "open" and given.amount_due else None
+            found.append(translate.invoice(given, payment))
         return tuple(found)
+
+    async def _payment_of(self, invoice: wire.Invoice) -> str | None:
+        """The status of the payment that collects an open invoice, as this version of Stripe's API tells it."""
+        known = translate.name_of(invoice.payment_intent)
+        if known is not None:
+            return await self._intent_status(known)
+        params = {"invoice": invoice.id, "status": "open", "expand": ["data.payment.payment_intent"]}
+        async for found in self._every("/v1/invoice_payments", params, wire.InvoicePayment):
+            if isinstance(found.payment.payment_intent, wire.PaymentIntent):
+                return found.payment.payment_intent.status
+        return None
+
+    async def _intent_status(self, intent: str) -> str:
+        return (await self._call("get", _path("/v1/payment_intents", intent), {}, wire.PaymentIntent)).status
 
     async def snapshot(self, stripe_id: str) -> model.Snapshot:
         """Everything about one customer's billing, as it stands now."""
-        return model.Snapshot(
-            stripe_id,
-            await self.subscriptions(stripe_id),
-            await self.invoices(stripe_id),
-            purchases=await self.purchases(stripe_id),
-        )
+        subscriptions, invoices = await self.subscriptions(stripe_id), await self.invoices(stripe_id)
+        purchases, awaited = await self.purchases(stripe_id)
+        return model.Snapshot(stripe_id, subscriptions, invoices, purchases=purchases, awaited=awaited)
 
-    async def purchases(self, stripe_id: str) -> tuple[model.Purchase, ...]:
-        """Every pack that this customer has paid."""
+    async def purchases(self, stripe_id: str) -> tuple[tuple[model.Purchase, ...], tuple[model.AwaitedPack, ...]]:
+        """Every pack that this customer has paid; and those that a bank has been asked to pay."""
         params = {"customer": stripe_id, "status": "complete"}
-        sessions = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
-        found = [translate.purchase(session) async for session in sessions]
-        return tuple(purchase for purchase in found if purchase is not None)
+        purchases, awaited = [], []
+        async for session in self._every("/v1/checkout/sessions", params, wire.CheckoutSession):
+            purchase, intent = translate.purchase(session), translate.name_of(session.payment_intent)
+            if purchase is not None:
+                purchases.append(purchase)
+            elif session.mode == "payment" and session.payment_status == "unpaid" and intent is not None:
+                awaited.append(translate.awaited_pack(session, await self._intent_status(intent)))
+        return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:
         """By invoice: what was given back of its payments, or was lost to a dispute, in minor units."""

@@ -55,6 +55,7 @@ def subscription(given: wire.Subscription) -> model.Subscription:
         trial_end=_maybe_ms(given.trial_end),
         metadata=given.metadata,
         later=_later(given.schedule),
+        sends_invoices=given.collection_method == "send_invoice",
     )
 
 
@@ -77,12 +78,17 @@ def _item(given: wire.SubscriptionItem, owner: wire.Subscription) -> model.Item:
     )
 
 
-def invoice(given: wire.Invoice) -> model.Invoice:
+_UNDER_WAY = {"processing": "processing", "requires_action": "action_required"}
+"""What an open invoice's status says, by its payment's."""
+
+
+def invoice(given: wire.Invoice, payment: str | None = None) -> model.Invoice:
+    """`payment`: the status of the payment intent that collects it, where it is open."""
     details = given.parent.subscription_details if given.parent else None
     of_subscription = name_of(details.subscription if details else given.subscription)
     return model.Invoice(
         id=given.id,
-        status=given.status or "draft",
+        status=_UNDER_WAY.get(payment or "", given.status or "draft"),
         reason=given.billing_reason or "manual",
         subscription=of_subscription,
         created_at=_ms(given.created),
@@ -146,6 +152,16 @@ def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
         paid=Money(given.amount_total or 0, given.currency or ""),
         created_at=_ms(given.created),
         expires_at=_ms(given.created) + int(lasts) if int(lasts) else None,
+    )
+
+
+def awaited_pack(given: wire.CheckoutSession, payment: str) -> model.AwaitedPack:
+    """A pack's session that is complete and not paid, by the status of its payment intent."""
+    return model.AwaitedPack(
+        given.id,
+        (given.metadata or {}).get(model.PACK_KEY, ""),
+        Money(given.amount_total or 0, given.currency or ""),
+        failed=payment != "processing",
     )
 
 

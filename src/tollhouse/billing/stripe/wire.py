@@ -96,6 +96,7 @@ class Subscription(msgspec.Struct, frozen=True):
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
     schedule: Schedule | str | None = None
+    collection_method: str = "charge_automatically"
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
@@ -170,6 +171,7 @@ class Invoice(msgspec.Struct, frozen=True):
     parent: InvoiceParent | None = None
     subscription: Reference | None = None
     status_transitions: Transitions = Transitions()
+    payment_intent: Reference | None = None  # before 2025-03-31.basil
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -190,9 +192,19 @@ class Dispute(msgspec.Struct, frozen=True):
     status: str
 
 
+class PaymentIntent(msgspec.Struct, frozen=True):
+    id: str
+    status: str
+
+
+class PaymentOfInvoice(msgspec.Struct, frozen=True):
+    payment_intent: PaymentIntent | str | None = None
+
+
 class InvoicePayment(msgspec.Struct, frozen=True):
     id: str
     invoice: Reference
+    payment: PaymentOfInvoice = PaymentOfInvoice()
 
 
 class Customer(msgspec.Struct, frozen=True):
@@ -211,6 +223,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     metadata: dict[str, str] | None = None
     mode: str = "subscription"
     payment_status: str | None = None
+    payment_intent: Reference | None = None
     amount_total: int | None = None
     currency: str | None = None
 

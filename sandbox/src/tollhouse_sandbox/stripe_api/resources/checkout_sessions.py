@@ -6,7 +6,7 @@ from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import invalid, missing
 from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.shapes import CHECKOUT_SESSION
-from tollhouse_sandbox.stripe_api import offers
+from tollhouse_sandbox.stripe_api import method_types, offers
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
@@ -56,7 +56,7 @@ _CREATE: Spec = {
         shipping=SHIPPING,
     ),
     "payment_method_collection": one_of("always", "if_required"),
-    "payment_method_types": TEXTS,
+    **method_types.FILTERS,
     "phone_number_collection": fields(enabled=required(BOOLEAN)),
     "saved_payment_method_options": fields(payment_method_save=one_of("disabled", "enabled")),
     "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
@@ -273,11 +273,13 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
     email = customer["email"] if customer else given.get("customer_email")
     mode = given["mode"]
     unpaid = "no_payment_required" if mode == "setup" or total == 0 else "unpaid"
+    types = method_types.wanted(world, given, currency)
     return {
         "id": key,
         "object": "checkout.session",
         **snapshot(CHECKOUT_SESSION),
         "allow_promotion_codes": given.get("allow_promotion_codes"),
+        "allowed_payment_method_types": given.get("allowed_payment_method_types"),
         "amount_subtotal": total,
         "amount_total": total,
         "billing_address_collection": given.get("billing_address_collection"),
@@ -289,6 +291,7 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         "customer_creation": None if customer else given.get("customer_creation", _creation(mode)),
         "customer_details": _details(email) if email else None,
         "customer_email": given.get("customer_email"),
+        "excluded_payment_method_types": given.get("excluded_payment_method_types"),
         "expires_at": given.get("expires_at", now + _DAY),
         "invoice_creation": _no_invoice() if mode == "payment" else None,
         "livemode": call.livemode,
@@ -298,7 +301,7 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         "payment_method_collection": given.get(
             "payment_method_collection", "always" if mode == "subscription" else None
         ),
-        "payment_method_types": given.get("payment_method_types") or ["card"],
+        "payment_method_types": types,
         "payment_status": unpaid,
         "phone_number_collection": {"enabled": (given.get("phone_number_collection") or {}).get("enabled", False)},
         "saved_payment_method_options": {
