@@ -17,17 +17,25 @@ def translated(path: str) -> Iterator[None]:
         raise told(error, path) from error
 
 
+def _key_refused(error: stripe.StripeError, said: str) -> ConfigurationError:
+    """A key that was never right, one that is not right any more, and one that may not do this."""
+    code, what = "stripe_key_refused", "Stripe does not accept the key"
+    fix = "copy the secret key of this account and mode again (Dashboard → Developers → API keys)"
+    if error.error is not None and error.error.code == "api_key_expired":
+        code, what = "stripe_key_revoked", "the key has been revoked"
+        fix = "set the key that took its place (Dashboard → Developers → API keys)"
+    elif isinstance(error, stripe.PermissionError):
+        code, what = "stripe_key_lacks_permission", "the restricted key may not do this"
+        fix = "give it the permission that Stripe names (Dashboard → Developers → API keys), or use the secret key"
+    return ConfigurationError(f"{what}: {said}", code=code, setting="STRIPE_SECRET_KEY", fix=fix)
+
+
 def told(error: stripe.StripeError, path: str) -> TollhouseError:
     """Our own error for one of the SDK's."""
     said = error.user_message or type(error).__name__
     request = error.request_id
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return ConfigurationError(
-            f"Stripe does not accept the key: {said}",
-            code="stripe_key_refused",
-            setting="STRIPE_SECRET_KEY",
-            fix="copy the secret key of the right mode again (Dashboard → Developers → API keys)",
-        )
+        return _key_refused(error, said)
     if isinstance(error, stripe.RateLimitError):
         return Unavailable("Stripe asks us to slow down", code="stripe_rate_limited", fix="try again in a moment")
     if isinstance(error, stripe.IdempotencyError):
