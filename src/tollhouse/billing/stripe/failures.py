@@ -19,15 +19,27 @@ def translated(path: str) -> Iterator[None]:
 
 def _key_refused(error: stripe.StripeError, said: str) -> ConfigurationError:
     """A key that was never right, one that is not right any more, and one that may not do this."""
-    code, what = "stripe_key_refused", "Stripe does not accept the key"
-    fix = "copy the secret key of this account and mode again (Dashboard → Developers → API keys)"
+    where = "Dashboard → Developers → API keys"
     if error.error is not None and error.error.code == "api_key_expired":
-        code, what = "stripe_key_revoked", "the key has been revoked"
-        fix = "set the key that took its place (Dashboard → Developers → API keys)"
-    elif isinstance(error, stripe.PermissionError):
-        code, what = "stripe_key_lacks_permission", "the restricted key may not do this"
-        fix = "give it the permission that Stripe names (Dashboard → Developers → API keys), or use the secret key"
-    return ConfigurationError(f"{what}: {said}", code=code, setting="STRIPE_SECRET_KEY", fix=fix)
+        return ConfigurationError(
+            f"the key has been revoked: {said}",
+            code="stripe_key_revoked",
+            setting="STRIPE_SECRET_KEY",
+            fix=f"set the key that took its place ({where})",
+        )
+    if isinstance(error, stripe.PermissionError):
+        return ConfigurationError(
+            f"the restricted key may not do this: {said}",
+            code="stripe_key_lacks_permission",
+            setting="STRIPE_SECRET_KEY",
+            fix=f"give it the permission that Stripe names ({where}), or use the secret key",
+        )
+    return ConfigurationError(
+        f"Stripe does not accept the key: {said}",
+        code="stripe_key_refused",
+        setting="STRIPE_SECRET_KEY",
+        fix=f"copy the secret key of this account and mode again ({where})",
+    )
 
 
 def told(error: stripe.StripeError, path: str) -> TollhouseError:
