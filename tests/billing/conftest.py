@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.billing.shop import Shop, open_shop
 from tests.billing.world import World, make_schema, opened
+from tests.cli.running import CommandLine
+from tollhouse_sandbox.config import Config
+from tollhouse_sandbox.server import Running, running_in_thread
 
 
 @pytest.fixture
@@ -20,3 +25,21 @@ def schema_url(database_url: str) -> str:
 async def world(schema_url: str) -> AsyncIterator[World]:
     async with opened(schema_url) as world:
         yield world
+
+
+@pytest.fixture
+def tollhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """`tollhouse("stripe", "setup")` runs that command and answers its status and words."""
+    return CommandLine(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Running]:
+    with running_in_thread(Config(port=0, smtp_port=None)) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tollhouse: CommandLine, sandbox: Running, tmp_path: Path) -> Shop:
+    """AURION on SQLite, nothing set up yet."""
+    return open_shop(tollhouse, sandbox, f"sqlite:///{tmp_path / 'tollhouse.db'}")

@@ -30,8 +30,9 @@ def session(client: stripe.StripeClient, mode: Any = "subscription", **more: Any
         "customer": ada(client).id,
         "line_items": [{"price": bought.id, "quantity": 1}],
         "success_url": SUCCESS_URL,
+        **more,
     }
-    return client.v1.checkout.sessions.create({**given, **more})
+    return client.v1.checkout.sessions.create(given)
 
 
 def debit(browser: Browser, session: stripe.checkout.Session, iban: str, holder: str = "Ada Lovelace") -> Page:

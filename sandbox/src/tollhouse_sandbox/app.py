@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import traceback
+from email.utils import formatdate
 
 from tollhouse_sandbox import control
 from tollhouse_sandbox.billing import agenda
@@ -45,6 +46,7 @@ class App:
             message = f"The sandbox failed on {request.method} {request.path}; its terminal shows why."
             response = Response(500, encode({"error": {"message": message, "type": "api_error"}}), _JSON)
         self.world.store.save()
+        response.headers["date"] = formatdate(self.world.clock.now(), usegmt=True)
         await send_response(response, send)
 
     async def _answer(self, request: Request) -> Response:

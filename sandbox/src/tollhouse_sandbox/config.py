@@ -20,8 +20,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """SQLite file in which everything is kept; None keeps it in memory."""
     smtp_port: int | None = 0
     """0 takes any free port; None starts no mail server."""
+    mode: Literal["test", "live"] = "test"
+    """Whose keys are accepted where `secret_keys` names none: every test key, or every live one."""
     secret_keys: tuple[str, ...] = ()
-    """Accepted API keys. Empty: every `sk_test_…` key is accepted, and no live one."""
+    """Accepted API keys, of either mode. Empty: every key of `mode`, and none of the other."""
+    account_id: str = "acct_1SandboxTollhouse"
     account_name: str = "Sandbox"
     country: str = "US"
     currency: str = "usd"

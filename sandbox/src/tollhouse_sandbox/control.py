@@ -155,8 +155,17 @@ async def _reset(world: World, request: Request) -> Doc:
     return {"reset": True, **clock_of(world)}
 
 
+async def _revoke(world: World, request: Request) -> Doc:
+    """The merchant rolls an API key: it is told apart from one that never was."""
+    key = _body(request).get("key")
+    if not isinstance(key, str) or not key:
+        raise Problem('Send {"key": "sk_…"}.')
+    world.revoke_key(key)
+    return {"revoked": len(world.revoked_keys())}
+
+
 async def _trigger(world: World, request: Request) -> Doc:
-    given = _body(request)
+    given = {"livemode": world.config.mode == "live", **_body(request)}
     try:
         order = msgspec.convert(given, trigger.Order)
     except msgspec.ValidationError as error:
@@ -222,6 +231,7 @@ _CONTROLS: dict[tuple[str, str], Callable[[World, Request], Awaitable[object]]] 
     ("POST", "deliveries/settle"): _settle,
     ("GET", "events"): _events,
     ("GET", "state"): _state,
+    ("POST", "keys/revoke"): _revoke,
     ("POST", "reset"): _reset,
     ("POST", "trigger"): _trigger,
     ("POST", "disputes"): _open_dispute,

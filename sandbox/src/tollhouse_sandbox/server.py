@@ -47,8 +47,9 @@ async def serving(config: Config) -> AsyncIterator[Running]:
     await world.deliveries.start()
     mail = await start_mail(world, config.host, config.smtp_port) if config.smtp_port is not None else None
     settings = uvicorn.Config(
-        App(world), lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
-    )
+        App(world), lifespan="off", log_level="warning", access_log=False, server_header=False, date_header=False,
+        timeout_keep_alive=30,
+    )  # fmt: skip
     server = _Server(settings)
     tasks = [asyncio.create_task(server.serve(sockets=[sock])), asyncio.create_task(keep_time(world))]
     try:

@@ -16,6 +16,8 @@ from tollhouse_sandbox.store import Store
 # Kinds that are not Stripe's objects.
 INTERNAL = frozenset(("delivery", "deleted_customer", "event", "idempotency_key", "mail", "private", "setting"))
 
+_REVOKED = "revoked_keys"
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Which API request causes the events being emitted."""
@@ -49,6 +51,15 @@ class World:
         known = self.private(key)
         known.update(facts)
         self.store.put("private", known)
+
+    def revoked_keys(self) -> list[str]:
+        """API keys that the merchant has revoked."""
+        known = self.store.get("private", _REVOKED)
+        return list(known["keys"]) if known else []
+
+    def revoke_key(self, key: str) -> None:
+        """The key is not accepted any more, for good."""
+        self.keep_private(_REVOKED, keys=[*self.revoked_keys(), key])
 
     def emit(self, event_type: str, subject: Doc, previous: Doc | None = None, *, livemode: bool | None = None) -> Doc:
         """Keeps an event with the subject as it is now, and hands it to the deliveries.

@@ -153,6 +153,8 @@ LATER = Chapter(
         Code("payments_not_configured", 503, "No payment can be taken here: `STRIPE_SECRET_KEY` is missing.", "Set it, or run `tollhouse demo`."),
         Code("price_not_in_stripe", 503, "Stripe has no price, or another one, for this plan.", "Run `tollhouse stripe setup`."),
         Code("stripe_key_refused", 503, "Stripe does not accept the secret key.", "Copy the key of the right mode again."),
+        Code("stripe_key_revoked", 503, "Stripe says that the secret key has been revoked.", "Set the key that took its place."),
+        Code("stripe_key_lacks_permission", 503, "The restricted key may not do what was asked.", "Give it the permission that Stripe names."),
         Code("stripe_answer_not_understood", 503, "Stripe answered in a shape that this version does not know.", "Pin the API version that the settings name."),
         Code("configuration_error", 503, "The installation is set up wrongly; `setting` names what.", "Do what `fix` says, then start again."),
         Code("internal_error", 500, "The mistake is ours; it was logged under the answer's X-Request-Id.", "Send it again with the same key; report it if it stays."),

@@ -13,6 +13,7 @@ from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
 from tollhouse.billing.stripe import StripeGateway
+from tollhouse.billing.wanted import slug
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
 from tollhouse.settings import Settings
@@ -214,4 +215,4 @@ async def _price_id(till: Till, plan: PlanVersion, price: Price) -> str:
 async def open_portal(till: Till, payer: Payer) -> str:
     """The address of Stripe's page on which this customer manages its subscription (row S8)."""
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
-    return await till.gateway.create_portal(stripe_id, till.url + RETURN_PATH)
+    return await till.gateway.create_portal(stripe_id, till.url + RETURN_PATH, slug(till.catalog))

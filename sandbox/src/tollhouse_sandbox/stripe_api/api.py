@@ -70,7 +70,7 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     expand = _expand_paths(sent.pop("expand", []))
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
     if key is None:
-        call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
+        call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
         world.caller = Caller(request_id, None)
         return _respond(
             200, expanded(world.store, handler(call), expand) if expand else handler(call), request_id, request
@@ -81,7 +81,7 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
         replay = Response(remembered.status, remembered.body.encode(), headers=_headers(request_id, request))
         replay.headers["idempotent-replayed"] = "true"
         return replay
-    call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
+    call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
     world.caller = Caller(request_id, key)
     try:
         response = _respond(200, expanded(world.store, handler(call), expand), request_id, request)
@@ -109,8 +109,10 @@ def _authenticate(world: World, header: str) -> bool:
             " auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for"
             " details, or we can help at https://support.stripe.com/.",
         )
-    allowed = world.config.secret_keys
-    if key not in allowed if allowed else not key.startswith(("sk_test_", "rk_test_")):
+    if key in world.revoked_keys():
+        raise StripeError(401, f"Expired API Key provided: {_masked(key)}", code="api_key_expired")
+    allowed, mode = world.config.secret_keys, world.config.mode
+    if key not in allowed if allowed else not key.startswith((f"sk_{mode}_", f"rk_{mode}_")):
         raise StripeError(401, f"Invalid API Key provided: {_masked(key)}")
     return key.startswith(("sk_live_", "rk_live_"))
 

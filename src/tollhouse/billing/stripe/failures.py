@@ -25,17 +25,37 @@ def translated(path: str) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
+def _key_refused(error: stripe.StripeError, said: str) -> ConfigurationError:
+    """A key that was never right, one that is not right any more, and one that may not do this."""
+    where = "Dashboard → Developers → API keys"
+    if error.error is not None and error.error.code == "api_key_expired":
+        return ConfigurationError(
+            f"the key has been revoked: {said}",
+            code="stripe_key_revoked",
+            setting="STRIPE_SECRET_KEY",
+            fix=f"set the key that took its place ({where})",
+        )
+    if isinstance(error, stripe.PermissionError):
+        return ConfigurationError(
+            f"the restricted key may not do this: {said}",
+            code="stripe_key_lacks_permission",
+            setting="STRIPE_SECRET_KEY",
+            fix=f"give it the permission that Stripe names ({where}), or use the secret key",
+        )
+    return ConfigurationError(
+        f"Stripe does not accept the key: {said}",
+        code="stripe_key_refused",
+        setting="STRIPE_SECRET_KEY",
+        fix=f"copy the secret key of this account and mode again ({where})",
+    )
+
+
 def told(error: stripe.StripeError, path: str) -> TollhouseError:
     """Our own error for one of the SDK's."""
     said = error.user_message or type(error).__name__
     request = error.request_id
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return ConfigurationError(
-            f"Stripe does not accept the key: {said}",
-            code="stripe_key_refused",
-            setting="STRIPE_SECRET_KEY",
-            fix="copy the secret key of the right mode again (Dashboard → Developers → API keys)",
-        )
+        return _key_refused(error, said)
     if isinstance(error, stripe.RateLimitError):
         return Unavailable(
             "Stripe asks us to slow down", code="stripe_rate_limited", fix="try again in a moment",

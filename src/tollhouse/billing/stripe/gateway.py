@@ -6,7 +6,6 @@ The SDK signs, retries and names errors; what comes back is read by `wire.py` an
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ import msgspec
 import stripe
 
 from tollhouse.billing import model
+from tollhouse.billing.account import PRODUCT_KEY, ProductFacts
 from tollhouse.billing.stripe import translate, wire
 from tollhouse.billing.stripe.failures import translated
 from tollhouse.kernel.errors import NotFound, Unavailable
@@ -24,6 +24,7 @@ CONNECT_SECONDS = 10
 RETRIES = 2
 PAGE = 100
 CONNECTIONS = 32
+PORTAL_SECONDS = 300
 SUPPORTED_API_VERSION = stripe.api_version
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class StripeGateway:
         self._base = api_base
         self._http: stripe.AIOHTTPClient | None = None
         self._client: stripe.StripeClient | None = None
+        self._portal: tuple[str | None, float] | None = None
 
     def _connected(self) -> stripe.StripeClient:
         """The SDK's client; made at the first call, because it belongs to the running event loop."""
@@ -88,11 +90,20 @@ class StripeGateway:
     async def _call(
         self, method: str, path: str, params: Params, shape: type[T], idempotency_key: str | None = None
     ) -> T:
+        return self._decoded(await self._answer(method, path, params, idempotency_key), path, shape)
+
+    async def _answer(
+        self, method: str, path: str, params: Params, idempotency_key: str | None = None
+    ) -> stripe.StripeResponse:
         if self._pace is not None:
             await self._pace.turn()
         options: dict[str, object] = {"idempotency_key": idempotency_key} if idempotency_key else {}
         with translated(path):
-            answer = await self._connected().raw_request_async(method, path, **params, **options)
+            answer: stripe.StripeResponse = await self._connected().raw_request_async(method, path, **params, **options)
+        return answer
+
+    @staticmethod
+    def _decoded(answer: stripe.StripeResponse, path: str, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.DecodeError as error:
@@ -133,11 +144,11 @@ class StripeGateway:
         known = {"email": email, "name": name, "preferred_locales": [locale] if locale else None}
         params = {key: value for key, value in known.items() if value}
         if params:
-            await self._call("post", _path("/v1/customers", stripe_id), params, wire.Named)
+            await self._call("post", path_of("/v1/customers", stripe_id), params, wire.Named)
 
     async def customer(self, stripe_id: str) -> model.StripeCustomer:
         """A customer of Stripe's, deleted ones too. Raises NotFound."""
-        return translate.customer(await self._call("get", _path("/v1/customers", stripe_id), {}, wire.Customer))
+        return translate.customer(await self._call("get", path_of("/v1/customers", stripe_id), {}, wire.Customer))
 
     async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
         """Every subscription of a customer in any status, ended ones too."""
@@ -160,7 +171,7 @@ class StripeGateway:
         found = []
         async for given in self._every("/v1/invoices", {"customer": stripe_id}, wire.Invoice):
             if given.lines.has_more:
-                path = _path("/v1/invoices", given.id) + "/lines"
+                path = path_of("/v1/invoices", given.id) + "/lines"
                 rest = self._every(path, {}, wire.InvoiceLine, given.lines.data[-1].id)
                 lines = wire.Page[wire.InvoiceLine]([*given.lines.data, *[line async for line in rest]])
                 given = msgspec.structs.replace(given, lines=lines)
@@ -180,7 +191,7 @@ class StripeGateway:
         return None
 
     async def _intent_status(self, intent: str) -> str:
-        return (await self._call("get", _path("/v1/payment_intents", intent), {}, wire.PaymentIntent)).status
+        return (await self._call("get", path_of("/v1/payment_intents", intent), {}, wire.PaymentIntent)).status
 
     async def snapshot(self, stripe_id: str) -> model.Snapshot:
         """Everything about one customer's billing, as it stands now."""
@@ -222,13 +233,13 @@ class StripeGateway:
 
     async def payer_of_charge(self, charge: str) -> str | None:
         """Which customer of Stripe's made this payment. Raises NotFound."""
-        return translate.name_of((await self._call("get", _path("/v1/charges", charge), {}, wire.Charge)).customer)
+        return translate.name_of((await self._call("get", path_of("/v1/charges", charge), {}, wire.Charge)).customer)
 
     # --- products and prices ---
 
     async def price(self, price_id: str) -> model.PriceFacts:
         """One price. Raises NotFound."""
-        return translate.price(await self._call("get", _path("/v1/prices", price_id), {}, wire.Price))
+        return translate.price(await self._call("get", path_of("/v1/prices", price_id), {}, wire.Price))
 
     async def price_of_key(self, lookup_key: str) -> model.PriceFacts | None:
         """The active price that carries this lookup key."""
@@ -236,17 +247,27 @@ class StripeGateway:
         page = await self._call("get", "/v1/prices", params, wire.Page[wire.Price])
         return translate.price(page.data[0]) if page.data else None
 
-    async def ensure_product(self, product_id: str, name: str, description: str, metadata: Mapping[str, str]) -> bool:
-        """Make the product with this id unless it is there. Whether it was made."""
+    async def prices_of(self, product_id: str) -> tuple[model.PriceFacts, ...]:
+        """The active prices of a product, the newest first."""
+        found = self._every("/v1/prices", {"product": product_id, "active": True}, wire.Price)
+        return tuple([translate.price(price) async for price in found])
+
+    async def name_price(self, price_id: str, lookup_key: str) -> None:
+        """Give a lookup key to a price that has none; it leaves whichever price had it."""
+        params = {"lookup_key": lookup_key, "transfer_lookup_key": True}
+        await self._call("post", path_of("/v1/prices", price_id), params, wire.Price)
+
+    async def product(self, product_id: str) -> ProductFacts | None:
+        """A product, archived ones too."""
         try:
-            await self._call("get", _path("/v1/products", product_id), {}, wire.Product)
+            return translate.product(await self._call("get", path_of("/v1/products", product_id), {}, wire.Product))
         except NotFound:
-            params: dict[str, object] = {"id": product_id, "name": name, "metadata": dict(metadata)}
-            if description:
-                params["description"] = description
-            await self._call("post", "/v1/products", params, wire.Product)
-            return True
-        return False
+            return None
+
+    async def save_product(self, product_id: str | None, params: Params) -> None:
+        """Make a product, or change the one of this id; by Stripe's names."""
+        path = "/v1/products" if product_id is None else path_of("/v1/products", product_id)
+        await self._call("post", path, params, wire.Product)
 
     async def create_price(
         self,
@@ -308,25 +329,28 @@ class StripeGateway:
 
     async def expire_checkout(self, session_id: str) -> None:
         """Close a Checkout page. Raises InvalidRequest when it is not open any more."""
-        await self._call("post", _path("/v1/checkout/sessions", session_id) + "/expire", {}, wire.Named)
+        await self._call("post", path_of("/v1/checkout/sessions", session_id) + "/expire", {}, wire.Named)
 
-    async def create_portal(self, stripe_id: str, return_url: str) -> str:
-        """The address of a page on which the customer manages its subscription, cards and invoices."""
-        params = {"customer": stripe_id, "return_url": return_url}
+    async def create_portal(self, stripe_id: str, return_url: str, product: str = "") -> str:
+        """The address of a page on which the customer manages its subscription, cards and invoices: as this product's
+        own configuration has it, else the account's default one.
+        """
+        configuration = await self._portal_configuration(product) if product else None
+        named = {"configuration": configuration} if configuration is not None else {}
+        params = {"customer": stripe_id, "return_url": return_url, **named}
         return (await self._call("post", "/v1/billing_portal/sessions", params, wire.PortalSession)).url
 
+    async def _portal_configuration(self, product: str) -> str | None:
+        """What `tollhouse stripe setup` made for this product; looked up again after five minutes."""
+        now = asyncio.get_running_loop().time()
+        if self._portal is None or now > self._portal[1]:
+            params = {"active": True}
+            found = self._every("/v1/billing_portal/configurations", params, wire.PortalConfiguration)
+            ids = [known.id async for known in found if (known.metadata or {}).get(PRODUCT_KEY) == product]
+            self._portal = (ids[0] if ids else None, now + PORTAL_SECONDS)
+        return self._portal[0]
 
-def _path(collection: str, identifier: str) -> str:
+
+def path_of(collection: str, identifier: str) -> str:
+    """The path of one object of a collection."""
     return f"{collection}/{quote(identifier, safe='')}"
-
-
-@asynccontextmanager
-async def opened(
-    secret_key: str, *, api_version: str | None = None, api_base: str | None = None, pace: Pace | None = None
-) -> AsyncIterator[StripeGateway]:
-    """A gateway for the time of a block, as commands use it."""
-    gateway = StripeGateway(secret_key, api_version=api_version, api_base=api_base, pace=pace)
-    try:
-        yield gateway
-    finally:
-        await gateway.close()

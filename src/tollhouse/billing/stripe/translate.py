@@ -3,6 +3,7 @@
 import msgspec
 
 from tollhouse.billing import model
+from tollhouse.billing.account import ProductFacts
 from tollhouse.billing.stripe import wire
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.money import Money
@@ -38,6 +39,10 @@ def price(given: wire.Price) -> model.PriceFacts:
         lookup_key=given.lookup_key,
         active=given.active,
     )
+
+
+def product(given: wire.Product) -> ProductFacts:
+    return ProductFacts(given.id, given.name, given.description or "", given.active, given.metadata)
 
 
 def subscription(given: wire.Subscription) -> model.Subscription:

@@ -51,7 +51,42 @@ class Price(msgspec.Struct, frozen=True):
 
 class Product(msgspec.Struct, frozen=True):
     id: str
+    name: str = ""
+    description: str | None = None
     active: bool = True
+    metadata: dict[str, str] = {}
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The business profile of an account, or that of a portal configuration."""
+
+    name: str | None = None
+    headline: str | None = None
+
+
+class Account(msgspec.Struct, frozen=True):
+    id: str
+    business_profile: Profile | None = None
+    charges_enabled: bool = False
+    email: str | None = None
+
+
+class WebhookEndpoint(msgspec.Struct, frozen=True):
+    id: str
+    url: str
+    status: str
+    enabled_events: list[str]
+    api_version: str | None = None
+    metadata: dict[str, str] = {}
+    secret: str | None = None
+
+
+class PortalConfiguration(msgspec.Struct, frozen=True):
+    id: str
+    features: dict[str, object] = {}
+    is_default: bool = False
+    metadata: dict[str, str] | None = None
+    business_profile: Profile | None = None
 
 
 class SubscriptionItem(msgspec.Struct, frozen=True):
