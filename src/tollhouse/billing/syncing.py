@@ -8,9 +8,11 @@ import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.going_on import go_on_with_cards, payments_named
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
-from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
+from tollhouse.billing.model import OTHER_SUBJECT, Link, Payment, Snapshot, WebhookEvent
+from tollhouse.billing.payments import keep
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.catalog.model import Catalog
@@ -81,9 +83,11 @@ class Syncer:
         if known is None:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
+        await go_on_with_cards(self.gateway, known.id, read)
+        payments = await payments_named(self.gateway, read)
         snapshot = await look(self.store, self.catalog, self.gateway, known.id)
         _require_visible(snapshot, read)
-        await self._apply(known, snapshot, events, read, claim_id)
+        await self._apply(known, snapshot, payments, events, read, claim_id)
 
     async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
         """Whose events these are: a dispute names its charge only, which names the customer."""
@@ -96,11 +100,14 @@ class Syncer:
             return subject
 
     async def _apply(
-        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str
-    ) -> Applied:
+        self, known: Link, snapshot: Snapshot, payments: list[Payment], events: list[Event], read: list[WebhookEvent],
+        claim_id: str,
+    ) -> Applied:  # fmt: skip
         now = self.store.clock.now_ms()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
+            for payment in payments:
+                await keep(tx, known.customer, payment, now)
             for event in read:
                 session: dict[str, Value] = {
                     "cell": cell_of(known.customer),
