@@ -103,7 +103,7 @@ async def start_checkout(
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
     await _refuse_subscribed(till, payer, asking_stripe=False)
-    price_id = await _price_id(till, version, price)
+    price_id = await price_id_of(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     await _refuse_subscribed(till, payer, asking_stripe=True)
     metadata = {
@@ -135,7 +135,7 @@ async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: C
     closed_late = False
     for page in pages:
         if page.id != newest.id:
-            closed_late |= not await _expire(till, page)
+            closed_late |= not await close_page(till, page)
     if closed_late:
         await _refuse_subscribed(till, payer, asking_stripe=True)
     if newest.id != session.id:
@@ -147,7 +147,7 @@ async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: C
         )
 
 
-async def _expire(till: Till, page: CheckoutSession) -> bool:
+async def close_page(till: Till, page: CheckoutSession) -> bool:
     """Close a page. False when it was not open any more: somebody has just paid on it, or closed it."""
     try:
         await till.gateway.expire_checkout(page.id)
@@ -162,15 +162,15 @@ async def _refuse_subscribed(till: Till, payer: Payer, *, asking_stripe: bool) -
         rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(payer.customer), customer=payer.customer)
         prices = await read_prices(tx, till.catalog)
     if any(row["status"] in LIVE_STATUSES and row["plan"] is not None for row in rows):
-        await _already_subscribed(till, payer)
+        await already_subscribed(till, payer)
     if asking_stripe:
         stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
         found = await till.gateway.subscriptions(stripe_id)
         if any(subscription.live and prices.item_of(subscription) for subscription in found):
-            await _already_subscribed(till, payer)
+            await already_subscribed(till, payer)
 
 
-async def _already_subscribed(till: Till, payer: Payer) -> NoReturn:
+async def already_subscribed(till: Till, payer: Payer) -> NoReturn:
     raise Conflict(
         "this customer has a subscription already",
         code="already_subscribed",
@@ -179,7 +179,7 @@ async def _already_subscribed(till: Till, payer: Payer) -> NoReturn:
     )
 
 
-async def _price_id(till: Till, plan: PlanVersion, price: Price) -> str:
+async def price_id_of(till: Till, plan: PlanVersion, price: Price) -> str:
     """Stripe's id of a price: the one that is configured, the one known, else the one that has its lookup key."""
     if price.stripe_price is not None:
         return price.stripe_price

@@ -20,6 +20,7 @@ CUSTOMER_KEY = "tollhouse_customer"
 PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
 OPENED_KEY = "tollhouse_opened"
+SETUP_KEY = "tollhouse_setup_intent"
 PACK_KEY = "tollhouse_pack"
 PACK_METER_KEY = "tollhouse_pack_meter"
 PACK_AMOUNT_KEY = "tollhouse_pack_amount"
@@ -196,6 +197,32 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     expires_at: int
     url: str | None = None
     mode: str = "subscription"
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment intent as Stripe has it now. `failure` is what its last attempt failed of, in Stripe's words to people;
+    `declined`: it was the card or its owner, not us."""
+
+    id: str
+    customer: str | None
+    status: str
+    amount_minor: int
+    currency: str
+    created_at: int
+    invoice: str | None = None
+    charge: str | None = None
+    failure_code: str | None = None
+    failure: str | None = None
+    declined: bool = False
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """A setup intent as Stripe has it now: a card to be kept for later, its payment method once there is one."""
+
+    id: str
+    customer: str | None
+    status: str
+    payment_method: str | None = None
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):

@@ -10,10 +10,12 @@ import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.going_on import go_on_with_cards, payments_named
 from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, require_visible
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
-from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
+from tollhouse.billing.model import OTHER_SUBJECT, Link, Payment, Snapshot, WebhookEvent
+from tollhouse.billing.payments import keep
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event, read_stated
 from tollhouse.catalog.model import Catalog
@@ -89,6 +91,8 @@ class Syncer:
         if known is None:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
+        await go_on_with_cards(self.gateway, known.id, read)
+        payments = await payments_named(self.gateway, read)
         snapshot = await look(self.store, self.catalog, self.gateway, known.id)
         stated = [
             told
@@ -96,7 +100,7 @@ class Syncer:
             if event.type.startswith("customer.subscription.") and (told := read_stated(event.payload)) is not None
         ]
         require_visible(snapshot, read, stated)
-        await self._apply(known, snapshot, events, read, claim_id, perhaps_behind(snapshot, stated))
+        await self._apply(known, snapshot, payments, events, read, claim_id, perhaps_behind(snapshot, stated))
 
     async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
         """Whose events these are: a dispute names its charge only, which names the customer."""
@@ -109,13 +113,16 @@ class Syncer:
             return subject
 
     async def _apply(
-        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str, again: bool
-    ) -> Applied:
+        self, known: Link, snapshot: Snapshot, payments: list[Payment], events: list[Event], read: list[WebhookEvent],
+        claim_id: str, again: bool,
+    ) -> Applied:  # fmt: skip
         now = self.store.clock.now_ms()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
             if again:
                 await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)
+            for payment in payments:
+                await keep(tx, known.customer, payment, now)
             for event in read:
                 session: dict[str, Value] = {
                     "cell": cell_of(known.customer),

@@ -80,6 +80,30 @@ invoice = Table(
     PrimaryKeyConstraint("cell", "customer", "id"),
 )
 
+payment_intent = Table(
+    "payment_intent",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("status", String(40), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("invoice", String(255)),  # none: a pack, or whatever else is paid without one
+    Column("charge", String(255)),  # the last attempt's
+    Column("failure_code", String(100)),
+    Column("failure", Text),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+subscribing = Table(
+    "subscribing",
+    metadata,
+    Column("customer", String(40), primary_key=True),
+    Column("until", BigInteger, nullable=False),  # who died while subscribing this customer keeps nobody out for longer
+)
+
 period_grant = Table(
     "period_grant",
     metadata,

@@ -26,6 +26,8 @@ PAGE = 100
 CONNECTIONS = 32
 PORTAL_SECONDS = 300
 SUPPORTED_API_VERSION = stripe.api_version
+FIRST_WITH_PAYMENTS = "2025-03-31"
+"""Since this version an invoice lists its payments; before, charge and intent named their invoice (Stripe's changelog: basil)."""
 
 T = TypeVar("T")
 Found = TypeVar("Found", bound=wire.Identified)
@@ -225,7 +227,7 @@ class StripeGateway:
 
     async def _invoice_of(self, charge: wire.Charge) -> str | None:
         intent = translate.name_of(charge.payment_intent)
-        if charge.invoice is not None or intent is None:
+        if charge.invoice is not None or intent is None or self.api_version < FIRST_WITH_PAYMENTS:
             return translate.name_of(charge.invoice)
         params = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
         page = await self._call("get", "/v1/invoice_payments", params, wire.Page[wire.InvoicePayment])
