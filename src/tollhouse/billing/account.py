@@ -7,6 +7,7 @@ import msgspec
 HANDLED_EVENTS = (
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
     "checkout.session.expired",
     "customer.subscription.created",
     "customer.subscription.updated",

@@ -160,9 +160,13 @@ class Purchase(msgspec.Struct, frozen=True):
 
 
 class AwaitedPack(msgspec.Struct, frozen=True):
-    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`)."""
+    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`).
+
+    `payment`: its payment intent.
+    """
 
     session: str
+    payment: str
     pack: str
     due: Money
     failed: bool

@@ -210,7 +210,7 @@ class StripeGateway:
             if purchase is not None:
                 purchases.append(purchase)
             elif session.mode == "payment" and session.payment_status == "unpaid" and intent is not None:
-                awaited.append(translate.awaited_pack(session, await self._intent_status(intent)))
+                awaited.append(translate.awaited_pack(session, intent, await self._intent_status(intent)))
         return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:

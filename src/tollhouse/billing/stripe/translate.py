@@ -160,13 +160,14 @@ def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
     )
 
 
-def awaited_pack(given: wire.CheckoutSession, payment: str) -> model.AwaitedPack:
-    """A pack's session that is complete and not paid, by the status of its payment intent."""
+def awaited_pack(given: wire.CheckoutSession, payment: str, status: str) -> model.AwaitedPack:
+    """A pack's session that is complete and not paid, by its payment intent and its status."""
     return model.AwaitedPack(
         given.id,
+        payment,
         (given.metadata or {}).get(model.PACK_KEY, ""),
         Money(given.amount_total or 0, given.currency or ""),
-        failed=payment != "processing",
+        failed=status != "processing",
     )
 
 
