@@ -14,9 +14,33 @@ from tollhouse.ledger import actions as ledger
 
 async def spend(world: World, customer: str, credits: int) -> None:
     """The customer uses credits."""
+    await spend_on(world, customer, {"credits": credits * 1000})
+
+
+async def spend_on(world: World, customer: str, cost: Mapping[str, int]) -> None:
+    """The customer uses of these meters, in scaled amounts."""
     now = world.store.clock.now_ms()
     async with world.store.transaction() as tx:
-        await ledger.take_in_transaction(tx, world.catalog, customer, {"credits": credits * 1000}, "launch", now)
+        await ledger.take_in_transaction(tx, world.catalog, customer, cost, "launch", now)
+
+
+async def subscribe_by_staff(world: World, customer: str, plan: str, amount: int, currency: str) -> None:
+    """A plan without a price is sold in Stripe's dashboard: a product of its own, which the catalogue then names."""
+    async with world.store.reading() as tx:
+        payer = await actions.payer_of(tx, customer)
+    await actions.open_portal(world.till, payer)  # makes the customer at Stripe
+    stripe_id = await stripe_id_of(world, customer)
+    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
+    product = (await world.stripe("post", "/v1/products", name=plan))["id"]
+    price = await world.stripe(
+        "post", "/v1/prices", product=product, unit_amount=amount, currency=currency, recurring={"interval": "month"}
+    )
+    sold = replace(world.catalog.plans[plan], stripe_products=(product,))
+    world.catalog = replace(world.catalog, plans={**world.catalog.plans, plan: sold})
+    await world.stripe(
+        "post", "/v1/subscriptions", customer=stripe_id, items=[{"price": price["id"]}],
+        default_payment_method=card["id"],
+    )  # fmt: skip
 
 
 async def stripe_id_of(world: World, customer: str) -> str:
