@@ -8,24 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import let_go, new_postgres, new_sqlite
 from tests.support.demo import Demo, running_demo
-from tests.support.postgres import GIVEN_URL_VARIABLE, Postgres, PostgresServer, running_postgres
+from tests.support.postgres import GIVEN_URL_VARIABLE, QUICK, Postgres, PostgresServer, running_postgres
 from tests.support.stripe_cli import NO_NODE, StripeCli, installed_stripe_cli
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for the whole run: the one in TOLLHOUSE_TEST_POSTGRES, or one of our own."""
+    """A PostgreSQL server for the whole run: the one in TOLLHOUSE_TEST_POSTGRES, or one of our own, which nobody kills."""
     if given := os.environ.get(GIVEN_URL_VARIABLE):
         yield Postgres(given)
         return
-    with running_postgres() as server:
+    with running_postgres(QUICK) as server:
         yield server
 
 
 @pytest.fixture
 def killable_postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of the test's own, to be killed and started again."""
+    """A durable PostgreSQL server of the test's own, to be killed and started again."""
     with running_postgres() as server:
         yield server
 
@@ -39,7 +40,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server: Postgres = request.getfixturevalue("postgres")
     url = server.new_database()
     yield url
-    server.drop_database(url)
+    let_go(server, url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def schema_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the tables that `tollhouse db upgrade` makes: once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield new_sqlite(tmp_path)
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = new_postgres(server)
+    yield url
+    let_go(server, url)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.billing.lives import Recorder
-from tests.billing.world import DECLINES, FAILS_LATER, PAYS, World, make_schema, opened
+from tests.billing.world import DECLINES, FAILS_LATER, PAYS, World, opened
+from tests.support.databases import new_sqlite
 from tollhouse.billing.reconciling import Reconciler, begin
 from tollhouse.kernel.errors import Conflict, InvalidRequest
 from tollhouse.ledger.verify import verify_all
@@ -47,7 +48,6 @@ class House:
     def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
         self.world = world
         self.loop = loop
-        world.most_events = 200  # of the newest; a history's last step makes fewer
         self._number = 0
 
     def live(self, history: list[tuple[Any, ...]]) -> None:
@@ -186,10 +186,8 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """On SQLite; `test_any_order.py` lives samples on PostgreSQL."""
     folder: Path = tmp_path_factory.mktemp("histories")
-    url = f"sqlite:///{folder / 'histories.db'}"
-    make_schema(url)
     loop = asyncio.new_event_loop()
-    world = opened(url)
+    world = opened(new_sqlite(folder), quick=True)
     yield House(loop.run_until_complete(world.__aenter__()), loop)
     loop.run_until_complete(world.__aexit__(None, None, None))
     loop.close()

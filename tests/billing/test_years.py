@@ -229,7 +229,7 @@ class Year:
 @asynccontextmanager
 async def year_of(preset: str, start: str, schema_url: str) -> AsyncIterator[Year]:
     catalog: Catalog = load_catalog(PRESETS[preset])
-    async with opened(schema_url, catalog) as world:
+    async with opened(schema_url, catalog, quick=True) as world:
         year = Year(world)
         await year.pass_to(first_day(year.now(), start))
         yield year

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests and benchmarks: started on a free port, durable, gone when its owner is gone."""
+"""A PostgreSQL server for tests and benchmarks: started on a free port, durable unless told, gone when its owner is gone."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ GIVEN_URL_VARIABLE = "TOLLHOUSE_TEST_POSTGRES"
 SUPERUSER = "tollhouse"
 START_TIMEOUT_SECONDS = 60.0
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_connections": "200"}
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # for servers that nobody kills
 # Reads until its owner's end of the pipe closes, however the owner ended, then stops the server and removes its files.
 REAPER = """
 import os, pathlib, shutil, signal, sys, time
