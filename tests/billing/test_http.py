@@ -218,6 +218,21 @@ async def test_the_portal_answers_with_a_page(product: Served) -> None:
     assert answer.json()["url"].startswith(str(product.house.settings.stripe.api_base))
 
 
+@pytest.mark.row("X11")
+async def test_the_preset_sells_its_pack_in_its_currency(product: Served) -> None:
+    await product.customer("user_123")
+    answer = await product.ask("/billing/checkout", pack="recharge", user_id="user_123", currency="usd")
+    assert answer.status_code == 200
+    assert "/checkout/cs_test_" in answer.json()["url"]
+    for body, fix in (
+        ({"pack": "recharge", "currency": "eur"}, "name one of: usd"),
+        ({"plan": "starter", "currency": "usd"}, "leave `currency` out"),
+    ):
+        answer = await product.ask("/billing/checkout", user_id="user_123", **body)
+        assert answer.status_code == 422
+        assert answer.json()["fix"] == fix
+
+
 async def test_a_checkout_is_for_a_plan_or_for_a_pack(product: Served) -> None:
     await product.customer("user_123")
     for body, code in (({"plan": "starter", "pack": "small"}, "invalid_request"), ({"pack": "small"}, "unknown_pack")):

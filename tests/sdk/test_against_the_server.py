@@ -12,7 +12,6 @@ import pytest
 
 from tests.support.product import TOML
 from tests.support.serving import RunningServer, running_server
-from tollhouse.store import schema
 from tollhouse_sdk import (
     Ask,
     AsyncTollhouse,
@@ -22,17 +21,27 @@ from tollhouse_sdk import (
     InvalidRequest,
     LeaseLost,
     NotFound,
+    Pack,
     Paid,
+    Price,
     Refused,
     Retries,
     Tollhouse,
+    Unavailable,
 )
+
+PACK = """
+[packs.refill]
+title = "500 credits"
+credits = { credits = 500 }
+prices = [{ amount = 700, currency = "usd" }, { amount = 650, currency = "eur" }]
+expires_after = "365d"
+"""
 
 
 @pytest.fixture
-def server(database_url: str, tmp_path: Path) -> Iterator[RunningServer]:
-    schema.upgrade(database_url)
-    with running_server(database_url, TOML, tmp_path / "server") as running:
+def server(schema_url: str, tmp_path: Path) -> Iterator[RunningServer]:
+    with running_server(schema_url, TOML + PACK, tmp_path / "server") as running:
         yield running
 
 
@@ -40,6 +49,27 @@ def server(database_url: str, tmp_path: Path) -> Iterator[RunningServer]:
 def client(server: RunningServer) -> Iterator[Tollhouse]:
     with Tollhouse(server.url, server.secret_key) as made:
         yield made
+
+
+def test_what_is_sold_is_told_with_its_prices(client: Tollhouse) -> None:
+    catalog = client.catalog()
+    assert (catalog.product, catalog.free_plan) == ("AI Gate", "free")
+    assert [(plan.plan, plan.prices) for plan in catalog.plans] == [
+        ("free", []), ("starter", [Price(900, "usd", "month")]), ("pro", [Price(9_900, "usd", "month")]),
+    ]  # fmt: skip
+    assert catalog.plans[1].credits["credits"] == 1_000
+    assert catalog.plans[2].limits["sessions"] is None
+    prices = [Price(700, "usd"), Price(650, "eur")]
+    assert catalog.packs == [Pack("refill", "500 credits", "", {"credits": Decimal(500)}, prices, 365 * 86_400)]
+
+
+def test_without_stripe_nothing_is_sold(client: Tollhouse) -> None:
+    client.customers.create("ada@example.com", external_id="ada")
+    with pytest.raises(Unavailable) as refused:
+        client.customers.checkout("ada", pack="refill", currency="eur")
+    assert refused.value.code == "payments_not_configured"
+    with pytest.raises(ValueError, match="name a plan or a pack"):
+        client.customers.checkout("ada", plan="starter", pack="refill")
 
 
 @pytest.mark.row("X2", "S3", "X5")

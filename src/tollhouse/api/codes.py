@@ -91,6 +91,7 @@ REQUESTS = Chapter(
         Code("unknown_meter", 422, "The catalogue has no such meter, or it is of another kind.", "Name one of those in `fix`."),
         Code("unknown_plan", 422, "The catalogue has no such plan.", "Name one of those in `fix`."),
         Code("unknown_pack", 422, "The catalogue has no such pack.", "Name one of those in `fix`."),
+        Code("unknown_currency", 422, "The pack has no price in this currency.", "Name one of those in `fix`."),
         Code("unknown_interval", 422, "The plan has no price for this interval.", "Name one of those in `fix`."),
         Code("plan_not_for_sale", 422, "The plan costs nothing, or is sold on request.", "Name a plan that has a price."),
         Code("no_quota_meter", 422, "The catalogue has no quota, so there is no usage of sessions.", "Ask `GET /v1/customers/{id}` for the meters."),

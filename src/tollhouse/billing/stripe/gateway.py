@@ -178,7 +178,7 @@ class StripeGateway:
 
     async def purchases(self, stripe_id: str) -> tuple[model.Purchase, ...]:
         """Every pack that this customer has paid."""
-        params = {"customer": stripe_id, "status": "complete"}
+        params = {"customer": stripe_id, "status": "complete", "expand": ["data.payment_intent.latest_charge"]}
         sessions = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
         found = [translate.purchase(session) async for session in sessions]
         return tuple(purchase for purchase in found if purchase is not None)
