@@ -39,9 +39,8 @@ PAID = Sql("select paid_minor, currency from lot where customer = :customer and 
 async def buy(
     world: World, customer: str, pack: str, card: str = "4242424242424242", currency: str | None = None
 ) -> str:
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, customer)
-    return await world.submit(await actions.start_pack_checkout(world.till, payer, pack, currency=currency), card)
+    page = await actions.start_pack_checkout(world.till, await world.payer(customer), pack, currency=currency)
+    return await world.submit(page, card)
 
 
 async def paid(world: World, customer: str) -> list[tuple[int, str]]:
@@ -112,9 +111,7 @@ async def test_it_goes_beside_a_subscription_and_outlives_its_renewal(schema_url
 async def test_an_open_page_of_a_pack_does_not_hinder_a_plan(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
-        async with world.store.reading() as tx:
-            payer = await actions.payer_of(tx, ada)
-        page = await actions.start_pack_checkout(world.till, payer, "small")
+        page = await actions.start_pack_checkout(world.till, await world.payer(ada), "small")
         await world.buy(ada, "starter")
         await world.submit(page, "4242424242424242")
         await world.catch_up()
@@ -162,9 +159,7 @@ async def test_who_subscribes_in_a_currency_buys_in_it_unless_it_asks_for_anothe
 async def test_its_time_counts_from_the_payment_whenever_it_is_heard_of(schema_url: str) -> None:
     async with opened(schema_url, SELLING) as world:
         ada = await world.customer()
-        async with world.store.reading() as tx:
-            payer = await actions.payer_of(tx, ada)
-        page = await actions.start_pack_checkout(world.till, payer, "brief")
+        page = await actions.start_pack_checkout(world.till, await world.payer(ada), "brief")
         await world.pass_seconds(20 * 3_600)
         at = world.store.clock.now_ms()
         await world.submit(page, "4242424242424242")

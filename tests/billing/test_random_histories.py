@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.billing.lives import Recorder
+from tests.billing.steps import attach
 from tests.billing.world import DECLINES, FAILS_LATER, PAYS, World, opened
 from tests.support.databases import new_sqlite
 from tollhouse.billing.reconciling import Reconciler, begin
@@ -104,10 +105,7 @@ class House:
                 await self._arrive(post, Random(seed))
 
     async def _card(self, ada: Recorder, name: str) -> None:
-        card = await self.world.stripe(
-            "post", f"/v1/payment_methods/{name}/attach", customer=await ada.stripe_id()
-        )  # fmt: skip
-        await ada.change(default_payment_method=card["id"])
+        await ada.change(default_payment_method=await attach(self.world, await ada.stripe_id(), name))
 
     async def _arrive(self, post: list[dict[str, Any]], chance: Random) -> None:
         """Some of what Stripe has sent arrives: shuffled, some of it twice, some never, the rest later."""

@@ -88,11 +88,16 @@ class World:
             new = NewCustomer(email, None, "Ada")
             return (await create_or_get(tx, self.catalog, new, self.store.clock.now_ms())).customer
 
+    async def payer(self, customer: str) -> actions.Payer:
+        """Who pays for this customer."""
+        async with self.store.reading() as tx:
+            return await actions.payer_of(tx, customer)
+
     async def buy(self, customer: str, plan: str, card: str = PAYS, interval: str | None = None) -> str:
         """Open Checkout and type a card; where the browser is sent, or the page when it stays."""
-        async with self.store.reading() as tx:
-            payer = await actions.payer_of(tx, customer)
-        return await self.submit(await actions.start_checkout(self.till, payer, plan, interval), card)
+        return await self.submit(
+            await actions.start_checkout(self.till, await self.payer(customer), plan, interval), card
+        )
 
     async def submit(self, page: str, card: str) -> str:
         """Type a card on a Checkout page; where the browser is sent, or the page when it stays."""
