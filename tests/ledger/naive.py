@@ -112,7 +112,7 @@ class Naive:
     def live(self, meter: str) -> list[Lot]:
         """Lots that count, in the order in which they are spent."""
         counted = [
-            (FOR_EVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", number)
+            (FOR_EVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", not lot.made_of, number)
             for number, lot in enumerate(self.lots)
             if lot.meter == meter
             and not lot.replaced
