@@ -138,7 +138,7 @@ async def test_a_pack_with_several_prices_is_sold_at_each_of_them(schema_url: st
         await world.catch_up()
         assert sorted(await paid(world, ada)) == [(280, "eur"), (300, "usd")]
         assert await world.credits(ada) == 500
-        with pytest.raises(InvalidRequest, match="the pack 'both' has no price in 'gbp'; fix: name one of: usd, eur"):
+        with pytest.raises(InvalidRequest, match="the pack 'both' has no price in 'gbp' fix: name one of: usd, eur"):
             await buy(world, ada, "both", currency="gbp")
 
 

@@ -18,6 +18,7 @@ import pytest
 import tollhouse.presets
 from tests.billing.steps import spend_on, stripe_id_of, subscribe_by_staff
 from tests.billing.world import World, opened
+from tests.support.databases import new_sqlite
 from tollhouse.billing import actions
 from tollhouse.catalog.load import load_catalog
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -234,11 +235,7 @@ async def year_of(preset: str, start: str, schema_url: str) -> AsyncIterator[Yea
         yield year
 
 
-@pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("preset", PRESETS)
-async def test_a_year_of_each_plan_is_right_to_the_cent_and_the_credit(
-    preset: str, start: str, schema_url: str
-) -> None:
+async def live_a_year(preset: str, start: str, schema_url: str) -> None:
     async with year_of(preset, start, schema_url) as year:
         world = year.world
         buyers = await year.everybody(start)
@@ -258,6 +255,16 @@ async def test_a_year_of_each_plan_is_right_to_the_cent_and_the_credit(
             for buyer in buyers:
                 await year.check(buyer, month + 1, used=False)
             await year.verified()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_year_of_each_plan_is_right_to_the_cent_and_the_credit(preset: str, schema_url: str) -> None:
+    await live_a_year(preset, "31 January", schema_url)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_year_from_the_29th_of_february_is_right_too(preset: str, tmp_path: Path) -> None:
+    await live_a_year(preset, "29 February", new_sqlite(tmp_path))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

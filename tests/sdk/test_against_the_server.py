@@ -64,6 +64,7 @@ def test_what_is_sold_is_told_with_its_prices(client: Tollhouse) -> None:
 
 
 def test_without_stripe_nothing_is_sold(client: Tollhouse) -> None:
+    client = client.with_options(retries=Retries(attempts=1))
     client.customers.create("ada@example.com", external_id="ada")
     with pytest.raises(Unavailable) as refused:
         client.customers.checkout("ada", pack="refill", currency="eur")
