@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import let_go, new_postgres, new_sqlite
+from tests.support.databases import fresh, let_go
 from tests.support.demo import Demo, running_demo
 from tests.support.postgres import GIVEN_URL_VARIABLE, QUICK, Postgres, PostgresServer, running_postgres
 from tests.support.stripe_cli import NO_NODE, StripeCli, installed_stripe_cli
@@ -46,13 +46,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture(params=["sqlite", "postgres"])
 def schema_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database with the tables that `tollhouse db upgrade` makes: once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield new_sqlite(tmp_path)
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = new_postgres(server)
-    yield url
-    let_go(server, url)
+    with fresh(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
