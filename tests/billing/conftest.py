@@ -13,3 +13,10 @@ from tests.billing.world import World, opened
 async def world(schema_url: str) -> AsyncIterator[World]:
     async with opened(schema_url) as world:
         yield world
+
+
+@pytest.fixture
+async def quick_world(schema_url: str) -> AsyncIterator[World]:
+    """For stories that are lived again and again."""
+    async with opened(schema_url, quick=True) as world:
+        yield world
