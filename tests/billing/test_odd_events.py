@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.billing.steps import stripe_id_of, subscription_id_of
+from tests.billing.steps import attach, sell_in_dashboard, stripe_id_of, subscription_id_of
 from tests.billing.world import World
 from tollhouse.billing import actions
 from tollhouse.billing.applying import FenceLost, apply
@@ -30,28 +30,14 @@ async def about_customers(world: World) -> list[dict[str, Any]]:
 
 
 async def sell_without_a_plan(world: World, customer: str) -> str:
-    """In Stripe's dashboard the customer is subscribed to a product that our catalogue does not know; its id."""
-    stripe_id = await stripe_id_of(world, customer)
-    product = await world.stripe("post", "/v1/products", name="Forgotten")
-    price = await world.stripe(
-        "post", "/v1/prices", product=product["id"], unit_amount=1900, currency="usd", recurring={"interval": "month"}
-    )
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
-    await world.stripe(
-        "post",
-        "/v1/subscriptions",
-        customer=stripe_id,
-        items=[{"price": price["id"]}],
-        default_payment_method=card["id"],
-    )
-    return str(product["id"])
+    """A subscription to a product that our catalogue does not know; its id."""
+    return await sell_in_dashboard(world, await stripe_id_of(world, customer), 1900, "usd")
 
 
 async def linked_customer(world: World) -> str:
     """A customer with a Stripe customer and no subscription."""
     ada = await world.customer()
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, ada)
+    payer = await world.payer(ada)
     await actions.start_checkout(world.till, payer, "starter")
     await world.catch_up()
     return ada
@@ -97,12 +83,12 @@ async def test_a_customer_of_stripes_that_is_not_ours_is_left_alone(world: World
 async def test_a_stranger_who_pays_for_our_plan_is_parked_and_linked_by_metadata(world: World) -> None:
     ada = await world.customer()
     stranger = await world.stripe("post", "/v1/customers", email="stranger@example.com")
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stranger["id"])
+    card = await attach(world, stranger["id"])
     price = await world.gateway.price_of_key("tollhouse_starter_month_usd")
     assert price is not None
     await world.stripe(
         "post", "/v1/subscriptions", customer=stranger["id"], items=[{"price": price.id}],
-        default_payment_method=card["id"],
+        default_payment_method=card,
     )  # fmt: skip
     await world.catch_up()
     assert any("is linked to no customer" in error for error in await parked(world))

@@ -27,13 +27,16 @@ NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year."""
+    """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year;
+    `currency`: of a pack that has several prices.
+    """
 
     user_id: Text
     plan: Text | None = None
     pack: Text | None = None
     email: Annotated[str, msgspec.Meta(max_length=254)] | None = None
     interval: Text | None = None
+    currency: Annotated[str, msgspec.Meta(max_length=10)] | None = None
 
 
 class PortalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,13 +60,17 @@ async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[Checkout
     caller = await caller_of(house, request)
     if (data.plan is None) == (data.pack is None):
         raise InvalidRequest("name a plan or a pack, one of the two", fix="send either `plan` or `pack`")
+    if data.currency is not None and data.pack is None:
+        raise InvalidRequest(
+            "`currency` chooses a pack's price; a plan has one for each interval", fix="leave `currency` out"
+        )
     email = normal_email(data.email) if data.email else None
     payer = await _payer(house, caller, data.user_id, email)
     till = open_till(house.store, house.catalog, house.stripe, house.settings)
     # A server's own address says nothing about who pays; a browser's does (row U13).
     address = None if caller.is_server or request.client is None else request.client.host
     if data.pack is not None:
-        return PageAddress(await start_pack_checkout(till, payer, data.pack, address=address))
+        return PageAddress(await start_pack_checkout(till, payer, data.pack, currency=data.currency, address=address))
     return PageAddress(await start_checkout(till, payer, data.plan or "", data.interval, address=address))
 
 

@@ -155,7 +155,7 @@ class Purchase(msgspec.Struct, frozen=True):
     meter: str
     amount: int
     paid: Money
-    created_at: int
+    paid_at: int
     expires_at: int | None = None
 
 

@@ -9,6 +9,7 @@ from tollhouse.billing.checkout import CANCEL_PATH, Till
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
+    LIVE_STATUSES,
     PACK_AMOUNT_KEY,
     PACK_EXPIRY_KEY,
     PACK_KEY,
@@ -30,23 +31,49 @@ LONGEST_WAIT_MS = 30 * DAY
 """No bank takes longer to answer."""
 
 
-def choose_pack(catalog: Catalog, name: str) -> tuple[Pack, PackPrice]:
-    """What is to be bought, at its first price. Raises InvalidRequest naming what is allowed."""
+def choose_pack(
+    catalog: Catalog, name: str, currency: str | None = None, *, usual: str | None = None
+) -> tuple[Pack, PackPrice]:
+    """What is to be bought, at its price in the currency asked for.
+
+    Where none is, in the one that the customer usually pays in, else at the first price. Raises InvalidRequest naming
+    what is allowed.
+    """
     pack = catalog.packs.get(name.strip().lower())
     if pack is None:
         names = ", ".join(catalog.packs) or "none"
         raise InvalidRequest(
             f"there is no pack {name!r}", code="unknown_pack", allowed=names, fix=f"name one of: {names}"
         )
-    return pack, pack.prices[0]
+    prices = {price.currency: price for price in pack.prices}
+    if currency is None:
+        return pack, prices.get(usual or "", pack.prices[0])
+    found = prices.get(currency.strip().lower())
+    if found is None:
+        offered = ", ".join(prices)
+        raise InvalidRequest(
+            f"the pack {pack.name!r} has no price in {currency!r}", code="unknown_currency", allowed=offered,
+            fix=f"name one of: {offered}",
+        )  # fmt: skip
+    return pack, found
 
 
-async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: str | None = None) -> str:
+async def usual_currency(tx: Tx, customer: str) -> str | None:
+    """What the customer's subscription is paid in; None without one."""
+    rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)
+    return next((row["currency"] for row in rows if row["status"] in LIVE_STATUSES), None)
+
+
+async def start_pack_checkout(
+    till: Till, payer: Payer, name: str, *, currency: str | None = None, address: str | None = None
+) -> str:
     """The address of a Checkout page for this pack; a subscription neither hinders it nor is touched.
 
-    Raises InvalidRequest (unknown pack), TooManyAttempts, Unavailable.
+    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
     """
-    pack, price = choose_pack(till.catalog, name)
+    async with till.store.reading() as tx:
+        usual = await usual_currency(tx, payer.customer)
+    pack, price = choose_pack(till.catalog, name, currency, usual=usual)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
@@ -89,11 +116,11 @@ async def _price_id(till: Till, pack: Pack, price: PackPrice) -> str:
 async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> int:
     """A lot for every paid session that has none yet, oldest first. The number granted now.
 
-    One that cannot be granted (its meter is gone, too many lots) is told to staff and tried again at the next look; it
+    One that cannot be granted (its meter is gone, too many lots) is told to staff once and tried again at every look; it
     never holds up the rest.
     """
     granted = 0
-    for purchase in sorted(snapshot.purchases, key=lambda found: (found.created_at, found.session)):
+    for purchase in sorted(snapshot.purchases, key=lambda found: (found.paid_at, found.session)):
         new = NewLot(purchase.meter, purchase.amount, "bought", purchase.expires_at)
         note: dict[str, object] = {"session": purchase.session, "pack": purchase.pack}
         try:
@@ -101,7 +128,8 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
         except (InvalidRequest, Conflict) as error:
-            await outbox.put(tx, _not_granted(customer, purchase, str(error)), customer=customer, now=now)
+            alert = _not_granted(customer, purchase, str(error))
+            await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)
     return granted
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tollhouse.catalog.model import Catalog, Every, Meter, PlanVersion, Price, Support
+from tollhouse.catalog.model import Catalog, Every, Meter, PackPrice, PlanVersion, Price, Support
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.views import Amount
 
@@ -39,7 +39,10 @@ class PlanOffer(msgspec.Struct, frozen=True):
 
 
 class PackOffer(msgspec.Struct, frozen=True):
-    """Credits to be bought once, at the pack's first price. `lasts_ms` None: they never expire."""
+    """Credits to be bought once, at the price in the reader's currency or the first one, or at one of the `others`.
+
+    `lasts_ms` None: they never expire.
+    """
 
     pack: str
     title: str
@@ -48,6 +51,7 @@ class PackOffer(msgspec.Struct, frozen=True):
     label: str
     price_minor: int
     currency: str
+    others: tuple[PackPrice, ...]
     lasts_ms: int | None
 
 
@@ -95,11 +99,12 @@ def tool_offers(catalog: Catalog) -> list[ToolOffer]:
     ]
 
 
-def pack_offers(catalog: Catalog) -> list[PackOffer]:
-    """Every pack in the file's order."""
+def pack_offers(catalog: Catalog, currency: str | None = None) -> list[PackOffer]:
+    """Every pack in the file's order, for who usually pays in this currency."""
     offered = []
     for pack in catalog.packs.values():
-        meter, price = catalog.meters[pack.meter], pack.prices[0]
+        meter = catalog.meters[pack.meter]
+        price = next((price for price in pack.prices if price.currency == currency), pack.prices[0])
         offered.append(
             PackOffer(
                 pack.name,
@@ -109,6 +114,7 @@ def pack_offers(catalog: Catalog) -> list[PackOffer]:
                 meter.label or meter.name,
                 price.amount_minor,
                 price.currency,
+                tuple(other for other in pack.prices if other != price),
                 pack.expires_after_ms,
             )
         )

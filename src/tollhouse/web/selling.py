@@ -56,7 +56,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "invoices": invoices,
         "pack": pack,
         "session": session,
-        "packs": pack_offers(catalog),
+        "packs": pack_offers(catalog, subscription.price.currency if subscription else None),
         "open_invoice": next((each for each in invoices if each.status == "open" and each.page_url), None),
         "later_plan": catalog.plans.get(subscription.later.plan) if subscription and subscription.later else None,
         "free_plan": catalog.plans[catalog.free_plan],
@@ -88,7 +88,9 @@ async def checkout_form(site: TheSite, request: AnyRequest) -> Redirect:
     if fields.get("pack"):
         till, payer = await _till(site, visit.signed_in.user)
         address = visit.visitor.address
-        return Redirect(await start_pack_checkout(till, payer, fields["pack"], address=address), status_code=303)
+        currency = fields.get("currency") or None
+        url = await start_pack_checkout(till, payer, fields["pack"], currency=currency, address=address)
+        return Redirect(url, status_code=303)
     return await go_to_checkout(site, visit, visit.signed_in.user, fields.get("plan", ""), fields.get("every"))
 
 

@@ -203,14 +203,16 @@ class StripeGateway:
 
     async def purchases(self, stripe_id: str) -> tuple[tuple[model.Purchase, ...], tuple[model.AwaitedPack, ...]]:
         """Every pack that this customer has paid; and those that a bank has been asked to pay."""
-        params = {"customer": stripe_id, "status": "complete"}
+        params = {"customer": stripe_id, "status": "complete", "expand": ["data.payment_intent.latest_charge"]}
         purchases, awaited = [], []
         async for session in self._every("/v1/checkout/sessions", params, wire.CheckoutSession):
-            purchase, intent = translate.purchase(session), translate.name_of(session.payment_intent)
+            purchase, intent = translate.purchase(session), session.payment_intent
             if purchase is not None:
                 purchases.append(purchase)
-            elif session.mode == "payment" and session.payment_status == "unpaid" and intent is not None:
-                awaited.append(translate.awaited_pack(session, intent, await self._intent_status(intent)))
+            elif (
+                session.mode == "payment" and session.payment_status == "unpaid" and isinstance(intent, wire.PaidIntent)
+            ):
+                awaited.append(translate.awaited_pack(session, intent))
         return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:

@@ -25,8 +25,9 @@ from tollhouse_sandbox.stripe_api.params import (
 )
 
 _ITEM = {"price": TEXT, "quantity": INTEGER, "metadata": METADATA}
+ITEMS = list_of(fields(id=TEXT, deleted=BOOLEAN, **_ITEM))
 _DETAILS = fields(comment=CLEARABLE_TEXT, feedback=CLEARABLE_TEXT)
-_PRORATION = one_of("always_invoice", "create_prorations", "none")
+PRORATION = one_of("always_invoice", "create_prorations", "none")
 _BOTH: Spec = {
     "cancel_at_period_end": BOOLEAN,
     "default_payment_method": CLEARABLE_TEXT,
@@ -38,7 +39,7 @@ _BOTH: Spec = {
         "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"
     ),
     "payment_settings": fields(save_default_payment_method=one_of("off", "on_subscription")),
-    "proration_behavior": _PRORATION,
+    "proration_behavior": PRORATION,
     "trial_end": ANY,
 }
 _CREATE: Spec = {
@@ -54,7 +55,7 @@ _UPDATE: Spec = {
     "billing_cycle_anchor": one_of("now", "unchanged"),
     "cancel_at": Param(kind="integer", clearable=True),
     "cancellation_details": _DETAILS,
-    "items": list_of(fields(id=TEXT, deleted=BOOLEAN, **_ITEM)),
+    "items": ITEMS,
     "proration_date": INTEGER,
 }
 _CANCEL: Spec = {"cancellation_details": _DETAILS, "invoice_now": BOOLEAN, "prorate": BOOLEAN}
@@ -136,7 +137,7 @@ def update(call: Call) -> Doc:
         raise invalid("You may only specify one of these parameters: cancel_at, cancel_at_period_end.", "cancel_at")
     customer = call.find("customer", subscription["customer"], "customer")
     method = _method(call, given.get("default_payment_method"), customer)
-    wanted = [_change(call, subscription, item, f"items[{n}]") for n, item in enumerate(given.get("items") or [])]
+    wanted = [item_change(call, subscription, item, f"items[{n}]") for n, item in enumerate(given.get("items") or [])]
     stay = offers.kept(given.get("discounts"), subscription["discounts"])
     redeemed = _offers(call, given, customer, subscription["items"]["data"], subscription["currency"])
     before = snapshot(subscription)
@@ -158,7 +159,7 @@ def update(call: Call) -> Doc:
             before,
             wanted,
             proration=given.get("proration_behavior", "create_prorations"),
-            at=given.get("proration_date", world.clock.now()),
+            at=proration_date(call, subscription, given, "proration_date"),
             anchor_now=given.get("billing_cycle_anchor") == "now",
         )
     elif given.get("trial_end") == "now" and subscription["status"] == "trialing":
@@ -166,6 +167,15 @@ def update(call: Call) -> Doc:
     else:
         world.emit_change("customer.subscription.updated", subscription, before)
     return subscription
+
+
+def proration_date(call: Call, subscription: Doc, given: Doc, name: str) -> int:
+    """The moment from which time is credited and charged: now, unless told."""
+    start, end = subscriptions.current_period(subscription)
+    moment: int = given.get("proration_date", call.world.clock.now())
+    if "proration_date" in given and not start <= moment <= end:
+        raise invalid(f"The proration date must be within the subscription's current period, {start} to {end}.", name)
+    return moment
 
 
 def cancel(call: Call) -> Doc:
@@ -236,7 +246,8 @@ def _wanted(call: Call, item: Doc, name: str) -> Doc:
     }
 
 
-def _change(call: Call, subscription: Doc, item: Doc, name: str) -> changes.ItemChange:
+def item_change(call: Call, subscription: Doc, item: Doc, name: str) -> changes.ItemChange:
+    """One wanted change of what the subscription buys."""
     ids = [present["id"] for present in subscription["items"]["data"]]
     if "id" in item and item["id"] not in ids:
         raise no_such("subscription_item", item["id"], f"{name}[id]")
