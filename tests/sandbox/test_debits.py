@@ -31,7 +31,8 @@ def session(client: stripe.StripeClient, mode: Any = "subscription", **more: Any
         "line_items": [{"price": bought.id, "quantity": 1}],
         "success_url": SUCCESS_URL,
     }
-    return client.v1.checkout.sessions.create({**given, **more})
+    whole: Any = {**given, **more}
+    return client.v1.checkout.sessions.create(whole)
 
 
 def debit(browser: Browser, session: stripe.checkout.Session, iban: str, holder: str = "Ada Lovelace") -> Page:

@@ -122,6 +122,7 @@ def _create(world: World, customer: Doc, lines: list[Doc], **facts: object) -> D
         "customer_tax_exempt": customer["tax_exempt"],
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
+        "test_clock": customer["test_clock"],
         **_totals(lines),
         **facts,
     }

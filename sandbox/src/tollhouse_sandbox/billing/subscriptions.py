@@ -253,6 +253,7 @@ def _document(world: World, customer: Doc, currency: str, metadata: Doc, trial_e
         "metadata": metadata,
         "start_date": now,
         "status": "trialing" if trial_end else "incomplete",
+        "test_clock": customer["test_clock"],
         "trial_end": trial_end,
         "trial_start": now if trial_end else None,
     }
