@@ -141,7 +141,10 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """A customer with its plan, standing (good, past_due, blocked) and meters, at one moment."""
+    """A customer with its plan, standing (good, past_due, blocked) and meters, at one moment.
+
+    `past_due_at`: a payment failed, and the standing turns past due then unless it is made before.
+    """
 
     id: str
     email: str
@@ -154,6 +157,7 @@ class Customer(msgspec.Struct, frozen=True):
     locale: str = ""
     verified: bool = False
     meters: dict[str, Meter] = {}
+    past_due_at: datetime | None = None
 
 
 class Price(msgspec.Struct, frozen=True):

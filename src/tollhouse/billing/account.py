@@ -15,6 +15,7 @@ HANDLED_EVENTS = (
     "customer.deleted",
     "invoice.payment_succeeded",
     "invoice.payment_failed",
+    "invoice.payment_action_required",
     "charge.refunded",
     "charge.dispute.closed",
     "payment_intent.succeeded",

@@ -163,6 +163,7 @@ def _document(world: World, customer: Doc, key: str, lines: list[Doc], **facts: 
         "customer_tax_exempt": customer["tax_exempt"],
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
+        "test_clock": customer["test_clock"],
         **_totals(lines),
         **facts,
     }

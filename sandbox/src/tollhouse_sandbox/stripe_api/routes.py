@@ -29,6 +29,7 @@ from tollhouse_sandbox.stripe_api.resources import (
     subscription_items,
     subscription_schedules,
     subscriptions,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -126,6 +127,11 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/disputes/:id"): disputes.retrieve,
     ("POST", "/v1/disputes/:id"): disputes.update,
     ("POST", "/v1/disputes/:id/close"): disputes.close,
+    ("POST", "/v1/test_helpers/test_clocks"): test_clocks.create,
+    ("GET", "/v1/test_helpers/test_clocks"): test_clocks.list_,
+    ("GET", "/v1/test_helpers/test_clocks/:id"): test_clocks.retrieve,
+    ("DELETE", "/v1/test_helpers/test_clocks/:id"): test_clocks.delete,
+    ("POST", "/v1/test_helpers/test_clocks/:id/advance"): test_clocks.advance,
     ("POST", "/v1/webhook_endpoints"): webhook_endpoints.create,
     ("GET", "/v1/webhook_endpoints"): webhook_endpoints.list_,
     ("GET", "/v1/webhook_endpoints/:id"): webhook_endpoints.retrieve,

@@ -1,6 +1,6 @@
 """`/v1/subscriptions`."""
 
-from tollhouse_sandbox.billing import changes, discounts, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import changes, discounts, invoices, payment_methods, subscriptions, test_clocks
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing, no_such
@@ -66,6 +66,7 @@ _LIST: Spec = {
     "customer": TEXT,
     "price": TEXT,
     "status": one_of(*_STATUSES, "all", "ended"),
+    "test_clock": TEXT,
 }
 
 
@@ -78,6 +79,7 @@ def create(call: Call) -> Doc:
     if not wanted:
         raise missing("items")
     _same_interval([want["price"] for want in wanted])
+    test_clocks.check_room_for_subscription(world, customer)
     method = _method(call, given.get("default_payment_method"), customer)
     card = method or world.store.get("payment_method", customer["invoice_settings"]["default_payment_method"] or "")
     behavior = given.get("payment_behavior", "allow_incomplete")
@@ -201,7 +203,8 @@ def delete_discount(call: Call) -> Doc:
 
 
 def list_(call: Call) -> Doc:
-    """Newest first; without a status, those that have not been canceled."""
+    """Newest first; without a status, those that have not been canceled; those of a test clock only when it, or their
+    customer, is asked for."""
     asked = call.read(_LIST)
     store = call.world.store
     customer = asked.get("customer")
@@ -210,6 +213,7 @@ def list_(call: Call) -> Doc:
         row
         for row in rows
         if _has_status(row, asked.get("status"))
+        and (row["test_clock"] == asked.get("test_clock") or (customer and "test_clock" not in asked))
         and ("price" not in asked or any(item["price"]["id"] == asked["price"] for item in row["items"]["data"]))
         and created_within(asked.get("created"), row["created"])
     )
