@@ -12,6 +12,7 @@ from tollhouse.billing.owing import standing_of
 from tollhouse.billing.packs import grant_purchases
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
@@ -68,6 +69,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
     await grant_purchases(tx, catalog, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
+    await mark_used(tx, customer, snapshot, now)
     after = (await open_book(tx, catalog, customer, now)).state
     if after.plan != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)

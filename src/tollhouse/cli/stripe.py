@@ -1,4 +1,4 @@
-"""`tollhouse stripe setup|trigger|events|replay|reconcile`: prices in Stripe, events fired for a try, what waits for staff."""
+"""`tollhouse stripe setup|trigger|events|replay|reconcile|payments`: prices in Stripe, events fired for a try, what waits for staff."""
 
 import asyncio
 from typing import Annotated
@@ -13,6 +13,7 @@ from tollhouse.catalog import Catalog, Configuration
 from tollhouse.cli.at_stripe import at_stripe
 from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
+from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group.command("events")(events)
     group.command("replay")(replay)
     group.command("reconcile")(reconcile)
+    group.command("payments")(payments)
     app.add_typer(group, name="stripe")
 
 

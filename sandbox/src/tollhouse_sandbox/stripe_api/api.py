@@ -15,6 +15,7 @@ from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.stripe_api import forms, routes
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.expand import expanded
+from tollhouse_sandbox.versions import in_version
 from tollhouse_sandbox.world import Caller, World
 
 _KEY_SECONDS = 86_400
@@ -62,9 +63,7 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     if key is None:
         call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
         world.caller = Caller(request_id, None)
-        return _respond(
-            200, expanded(world.store, handler(call), expand) if expand else handler(call), request_id, request
-        )
+        return _respond(200, _told(world, request, handler(call), expand), request_id, request)
     fingerprint = hashlib.sha256(f"{request.path}\n{text}".encode()).hexdigest()
     remembered = _recall(world, key, livemode, fingerprint, request.path)
     if remembered:
@@ -74,13 +73,19 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
     world.caller = Caller(request_id, key)
     try:
-        response = _respond(200, expanded(world.store, handler(call), expand), request_id, request)
+        response = _respond(200, _told(world, request, handler(call), expand), request_id, request)
     except StripeError as problem:
         if problem.status != 402:
             raise
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     _remember(world, key, livemode, _Remembered(fingerprint, request.path, response.status, response.body.decode()))
     return response
+
+
+def _told(world: World, request: Request, document: Doc, expand: list[str]) -> Doc:
+    """The document as it is answered: expanded, in the version that the caller speaks."""
+    whole = expanded(world.store, document, expand) if expand else document
+    return in_version(world.store, whole, request.headers.get("stripe-version", API_VERSION))
 
 
 def _authenticate(world: World, header: str) -> bool:
