@@ -1,4 +1,4 @@
-"""`tollhouse stripe setup|trigger|events|replay|reconcile|payments`: prices in Stripe, events fired for a try, what waits for staff."""
+"""`tollhouse stripe setup|trigger|events|replay|reconcile|payments|unmapped`: prices in Stripe, events fired for a try, what waits for staff."""
 
 import asyncio
 from typing import Annotated
@@ -15,6 +15,7 @@ from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
 from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
+from tollhouse.cli.unmapped import unmapped
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
 from tollhouse.kernel.clock import rfc3339
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("replay")(replay)
     group.command("reconcile")(reconcile)
     group.command("payments")(payments)
+    group.command("unmapped")(unmapped)
     app.add_typer(group, name="stripe")
 
 
