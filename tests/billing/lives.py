@@ -14,6 +14,7 @@ from tollhouse.billing.linking import link
 from tollhouse.billing.model import Snapshot
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.kernel.clock import DAY
+from tollhouse.kernel.errors import NotFound
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -34,6 +35,9 @@ class Recorded(StripeGateway):
     async def snapshot(self, stripe_id: str) -> Snapshot:
         assert self.now is not None
         return msgspec.structs.replace(self.now, customer=stripe_id)
+
+    async def _call(self, method: str, path: str, *rest: object, **more: object) -> Any:
+        raise NotFound(f"{path}: a recording holds a customer's lists and nothing else")
 
 
 class Recorder:

@@ -240,6 +240,29 @@ async def test_the_preset_sells_its_pack_in_its_currency(product: Served) -> Non
         assert answer.json()["fix"] == fix
 
 
+@pytest.mark.row("U4")
+async def test_a_front_end_of_ones_own_brings_a_card_and_subscribes(product: Served) -> None:
+    customer = await product.customer("user_123")
+    await product.customer("user_456")
+    started = (await product.ask("/billing/setup-intent", user_id="user_123")).json()
+    assert set(started) == {"setup_intent", "client_secret"}
+    body = {"user_id": "user_123", "plan": "starter", "setup_intent": started["setup_intent"]}
+    early = await product.ask("/billing/subscribe", **body)
+    assert (early.status_code, early.json()["code"]) == (409, "setup_not_finished")
+    house = product.house
+    assert house.stripe is not None
+    world = World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
+    await world.stripe("post", f"/v1/setup_intents/{started['setup_intent']}/confirm", payment_method="pm_card_visa")
+    stolen = await product.ask("/billing/subscribe", **body | {"user_id": "user_456"})
+    assert (stolen.status_code, stolen.json()["code"]) == (422, "unknown_setup_intent")
+
+    done = await product.ask("/billing/subscribe", **body)
+    assert done.status_code == 200
+    assert (done.json()["status"], done.json()["client_secret"]) == ("active", None)
+    seen = await product.client.get(f"/v1/customers/{customer}", headers={"authorization": f"Bearer {product.key}"})
+    assert seen.json()["plan"] == "starter"
+
+
 async def test_a_checkout_is_for_a_plan_or_for_a_pack(product: Served) -> None:
     await product.customer("user_123")
     for body, code in (({"plan": "starter", "pack": "small"}, "invalid_request"), ({"pack": "small"}, "unknown_pack")):
@@ -265,7 +288,7 @@ async def test_what_cannot_be_bought_is_refused_with_the_reason(product: Served)
 
 async def test_nobody_buys_without_a_key_or_a_session(product: Served) -> None:
     await product.customer("user_123")
-    for path in ("/billing/checkout", "/billing/portal"):
+    for path in ("/billing/checkout", "/billing/portal", "/billing/setup-intent", "/billing/subscribe"):
         answer = await product.client.post(path, json={"plan": "starter", "user_id": "user_123"})
         assert answer.status_code in (401, 422)
         answer = await product.client.post(

@@ -13,6 +13,8 @@ from tests.billing.world import World
 from tollhouse.billing import actions
 from tollhouse.billing.applying import FenceLost, apply
 from tollhouse.billing.linking import link_of_customer
+from tollhouse.billing.unmapped import replay_unmapped, unmapped_purchases
+from tollhouse.catalog.model import Catalog, Price
 from tollhouse.kernel.clock import HOUR, SECOND
 from tollhouse.store import Sql
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
@@ -69,6 +71,59 @@ async def test_a_product_that_no_plan_maps_to_is_parked_alerted_and_applied_once
     assert (await world.state(ada)).plan == "starter"
     assert await world.credits(ada) == 1_000
     assert await parked(world) == []
+
+
+def mapped(world: World, price: dict[str, Any], by: str) -> Catalog:
+    """The catalogue after staff have named the price in the plan starter."""
+    own = {"price": "stripe_price", "lookup_key": "lookup_key"}
+    starter = world.catalog.plans["starter"]
+    if by == "product":
+        starter = msgspec.structs.replace(starter, stripe_products=(price["product"],))
+    else:
+        told = price["id"] if by == "price" else price["lookup_key"]
+        named = Price(1900, "usd", "month", **{"lookup_key": "none", own[by]: told})
+        starter = msgspec.structs.replace(starter, prices=(*starter.prices, named))
+    return msgspec.structs.replace(world.catalog, plans={**world.catalog.plans, "starter": starter})
+
+
+@pytest.mark.row("A21")
+@pytest.mark.parametrize("by", ["price", "lookup_key", "product"])
+async def test_what_was_bought_without_a_plan_is_listed_and_comes_once_when_it_is_mapped(world: World, by: str) -> None:
+    ada = await linked_customer(world)
+    await sell_without_a_plan(world, ada)
+    await world.catch_up()
+    await world.pass_days(31)
+    await world.catch_up()
+    await world.receive(await about_customers(world))
+    await world.work()
+    assert len(await world.facts("operator.alert")) == 1, "told once, however many events there are"
+    async with world.store.reading() as tx:
+        (found,) = await unmapped_purchases(tx)
+    assert (found.customer, found.amount.amount_minor, found.paid.amount_minor) == (ada, 1900, 3800)
+
+    price = await world.stripe("get", f"/v1/prices/{found.price}")
+    if by == "lookup_key":
+        price = await world.stripe("post", f"/v1/prices/{found.price}", lookup_key="forgotten")
+    world.catalog = mapped(world, price, by)
+    for _ in range(3):
+        async with world.store.transaction() as tx:
+            assert await replay_unmapped(tx, ada, world.store.clock.now_ms())
+        await world.work()
+
+    assert (await world.state(ada)).plan == "starter"
+    assert await world.credits(ada) == 1_000
+    async with world.store.reading() as tx:
+        rows = await tx.fetch(Sql("select invoice from period_grant where customer = :customer"), customer=ada)
+    assert len(rows) == len({row["invoice"] for row in rows}) == 2
+    assert await parked(world) == []
+    async with world.store.reading() as tx:
+        assert await unmapped_purchases(tx) == []
+
+
+async def test_a_customer_whom_stripe_does_not_know_has_nothing_to_replay(world: World) -> None:
+    ada = await world.customer()
+    async with world.store.transaction() as tx:
+        assert not await replay_unmapped(tx, ada, world.store.clock.now_ms())
 
 
 async def test_a_customer_of_stripes_that_is_not_ours_is_left_alone(world: World) -> None:

@@ -14,6 +14,7 @@ from tollhouse.billing.checkout import Till, already_subscribed, choose_price, c
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, PLAN_KEY, SETUP_KEY, VERSION_KEY, Setup, Subscription
 from tollhouse.billing.prices import read_prices
+from tollhouse.billing.quote_coupons import apply_quote
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.stripe import intents
 from tollhouse.kernel.clock import MINUTE
@@ -77,9 +78,10 @@ async def subscribe(
             VERSION_KEY: str(version.version),
             SETUP_KEY: setup.id,
         }
+        applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
         made = await intents.subscribe(
-            till.gateway, stripe_id, price_id, setup.payment_method or "", metadata,
-            f"tollhouse-subscribe-{setup.id}-{price_id}",
+            till.gateway, stripe_id, price_id, setup.payment_method or "", metadata | applied.metadata,
+            f"tollhouse-subscribe-{setup.id}-{price_id}-{applied.coupon}", applied.coupon,
         )  # fmt: skip
         answer = await _standing(till, made.id, made.status, made.invoice)
     await refresh(till, payer.customer)
@@ -186,7 +188,7 @@ async def _standing(till: Till, subscription: str, status: str, invoice: str | N
     payment, opened = begun
     if payment.status == "requires_action":
         return Subscribed("requires_action", subscription, opened.client_secret)
-    if payment.status == "requires_payment_method":
+    if payment.status in ("requires_payment_method", "canceled"):  # canceled: given up by an earlier call
         await _give_up(till, subscription, invoice)
         raise InvalidRequest(
             payment.failure or "the card was declined", code="card_declined", reason=payment.failure_code,

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tollhouse.billing.quotes import Quote
 from tollhouse.catalog.model import Catalog, Every, Meter, PackPrice, PlanVersion, Price, Support
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.views import Amount
@@ -36,6 +37,14 @@ class PlanOffer(msgspec.Struct, frozen=True):
     saving: float | None  # of a yearly price over twelve months, 0 to 1
     state: str  # current, free, buy, contact
     marked: bool
+    quote: Quote | None = None  # staff's, for the customer who looks
+
+    @property
+    def quoted_minor(self) -> int | None:
+        """What the customer pays in place of the price, where staff have quoted."""
+        return (
+            self.quote.price_of(self.price.amount_minor) if self.quote is not None and self.price is not None else None
+        )
 
 
 class PackOffer(msgspec.Struct, frozen=True):
@@ -78,6 +87,17 @@ def offers(catalog: Catalog, every: Every, *, current: str | None = None, marked
     first = first_meter(catalog)
     chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
     return [_offer(catalog, plan, first, every, current, chosen) for plan in catalog.plans.values()]
+
+
+def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[PlanOffer]:
+    """The same offers with the customer's open quotes, each at the plan and term that it is for."""
+    known = {(quote.plan, quote.every, quote.currency): quote for quote in quotes if quote.status == "open"}
+    return [
+        msgspec.structs.replace(one, quote=known.get((one.plan, one.price.every, one.price.currency)))
+        if one.price is not None and one.state == "buy"
+        else one
+        for one in offered
+    ]
 
 
 def has_both_periods(catalog: Catalog) -> bool:

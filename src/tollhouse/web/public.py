@@ -4,6 +4,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from tollhouse.billing.quotes import Quote, quotes_of
 from tollhouse.catalog.model import Every
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.ledger.book import read_state
@@ -49,8 +50,10 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     catalog = site.house.catalog
     both = offers.has_both_periods(catalog)
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
-    current = await _present_plan(site, visit)
-    plans = offers.offers(catalog, every, current=current, marked=visit.shell.query.get("plan"))
+    current, quotes = await _present_plan(site, visit)
+    plans = offers.with_quotes(
+        offers.offers(catalog, every, current=current, marked=visit.shell.query.get("plan")), quotes
+    )
     values = {
         "plans": plans,
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
@@ -64,15 +67,16 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
 
 
-async def _present_plan(site: Site, visit: Visit) -> str | None:
-    """The plan of the customer who looks at the prices; None for visitors."""
+async def _present_plan(site: Site, visit: Visit) -> tuple[str | None, list[Quote]]:
+    """Plan and quotes of the customer who looks at the prices; nothing for visitors."""
     if visit.session is None:
-        return None
+        return None, []
     async with site.store.reading() as tx:
         customer = await customer_of_user(tx, visit.session.user.id)
         if customer is None:
-            return None
-        return (await read_state(tx, site.house.catalog, customer, site.now())).plan
+            return None, []
+        now = site.now()
+        return (await read_state(tx, site.house.catalog, customer, now)).plan, await quotes_of(tx, customer, now)
 
 
 @get("/static/{name:str}", cache_control=None)

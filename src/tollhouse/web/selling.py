@@ -19,6 +19,7 @@ from tollhouse.billing.actions import (
     start_pack_checkout,
     subscription_of,
 )
+from tollhouse.billing.quotes import quotes_of
 from tollhouse.identity import User
 from tollhouse.kernel.errors import Conflict
 from tollhouse.ledger.book import read_state
@@ -26,6 +27,7 @@ from tollhouse.ledger.model import State
 from tollhouse.pages.visiting import AnyRequest, Visit, read_form, receive
 from tollhouse.web.account import customer_of, load
 from tollhouse.web.offers import offers, pack_offers
+from tollhouse.web.quoted import agreed, quoted_offers
 from tollhouse.web.site import Site, TheSite
 
 TO_PAY = ("open", "action_required")
@@ -55,6 +57,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         subscription = await subscription_of(tx, account.customer)
         invoices = await invoices_of(tx, account.customer, most=24)
         session = visit.shell.query.get("session", "")
+        quotes = await quotes_of(tx, account.customer, account.now)
         granted = pack is not None and await has_arrived(tx, account.customer, session)
         awaited = await awaited_packs(tx, account.customer, site.now())
     paid = granted if pack is not None else arrived(subscription, account.state)
@@ -77,6 +80,8 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "free_plan": catalog.plans[catalog.free_plan],
         "checkout": checkout,
         "offer": next((o for o in offers(catalog, "month") if o.plan == account.plan.plan), None),
+        "quoted": quoted_offers(catalog, quotes) if subscription is None else [],
+        "agreed": agreed(catalog, subscription, quotes, account.now),
         "main_meters": [card for card in account.meters if card.kind in ("credits", "quota")],
     }
     return site.pages.render("billing.html", visit.shell, values, cookies=visit.cookies)

@@ -15,6 +15,7 @@ from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.stripe_api import forms, routes, times
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.expand import expanded
+from tollhouse_sandbox.versions import in_version
 from tollhouse_sandbox.world import Caller, World
 
 _KEY_SECONDS = 86_400
@@ -74,7 +75,7 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
         world.caller = Caller(request_id, None)
         with times.of_call(world, ids, sent):
             found = handler(call)
-        return _respond(200, expanded(world.store, found, expand) if expand else found, request_id, request)
+        return _respond(200, _told(world, request, found, expand), request_id, request)
     fingerprint = hashlib.sha256(f"{request.path}\n{text}".encode()).hexdigest()
     remembered = _recall(world, key, livemode, fingerprint, request.path)
     if remembered:
@@ -86,13 +87,19 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     try:
         with times.of_call(world, ids, sent):
             found = handler(call)
-        response = _respond(200, expanded(world.store, found, expand), request_id, request)
+        response = _respond(200, _told(world, request, found, expand), request_id, request)
     except StripeError as problem:
         if problem.status != 402:
             raise
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     _remember(world, key, livemode, _Remembered(fingerprint, request.path, response.status, response.body.decode()))
     return response
+
+
+def _told(world: World, request: Request, document: Doc, expand: list[str]) -> Doc:
+    """The document as it is answered: expanded, in the version that the caller speaks."""
+    whole = expanded(world.store, document, expand) if expand else document
+    return in_version(world.store, whole, request.headers.get("stripe-version", API_VERSION))
 
 
 def _authenticate(world: World, header: str) -> bool:

@@ -308,10 +308,15 @@ class StripeGateway:
         metadata: Mapping[str, str],
         success_url: str,
         cancel_url: str,
+        coupon: str | None = None,
+        expires_at: int | None = None,
     ) -> model.CheckoutSession:
-        """A Checkout page on which this customer subscribes to this price, or pays it once."""
+        """A Checkout page on which this customer subscribes to this price, or pays it once, less what `coupon` takes off.
+
+        It closes at `expires_at` (ms), 24 hours on by default.
+        """
         made = "subscription_data" if mode == "subscription" else "payment_intent_data"
-        params = {
+        params: dict[str, object] = {
             "mode": mode,
             "customer": stripe_id,
             "client_reference_id": customer,
@@ -321,6 +326,10 @@ class StripeGateway:
             "success_url": success_url,
             "cancel_url": cancel_url,
         }
+        if coupon is not None:
+            params["discounts"] = [{"coupon": coupon}]
+        if expires_at is not None:
+            params["expires_at"] = expires_at // 1000
         return translate.checkout_session(
             await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
         )
