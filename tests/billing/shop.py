@@ -10,7 +10,7 @@ import stripe
 
 from tests.cli.running import CommandLine, Ran
 from tests.sandbox.outside import Controls
-from tests.support.serving import SESSION_SECRET
+from tests.support.serving import SESSION_SECRET, RunningServer
 from tollhouse import presets
 from tollhouse.billing.ids_file import Ids, read_ids
 from tollhouse.store import schema
@@ -25,7 +25,10 @@ AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
 class Shop:
     """The command line of an installation, and the merchant's own view of its Stripe account."""
 
-    def __init__(self, command: CommandLine, sandbox: Running, key: str = KEY) -> None:
+    server: RunningServer
+
+    def __init__(self, command: CommandLine, sandbox: Running, key: str = KEY, database_url: str = "") -> None:
+        self.database_url = database_url
         self.command = command
         self.sandbox = sandbox
         self.client = stripe.StripeClient(key, base_addresses={"api": sandbox.url}, max_network_retries=0)
@@ -83,4 +86,4 @@ def open_shop(command: CommandLine, sandbox: Running, database_url: str) -> Shop
         DATABASE_URL=database_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, STRIPE_SECRET_KEY=KEY,
         STRIPE_API_BASE=sandbox.url,
     )  # fmt: skip
-    return Shop(command, sandbox)
+    return Shop(command, sandbox, database_url=database_url)

@@ -14,6 +14,7 @@ from litestar.types import Receive, Scope, Send
 from tollhouse.api.bodies import CallerGone, read_body
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.billing import actions as billing
+from tollhouse.billing.account import PROBE_TYPE
 from tollhouse.billing.checks import WebhookLog
 from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
 from tollhouse.house import House
@@ -74,8 +75,10 @@ async def _take_in(house: House, webhooks: WebhookLog, scope: Any, receive: Rece
         webhooks.rejected(error, now)
         log.warning("webhook.refused", reason=error.reason, fix=FIXES[error.reason], path=scope["path"])
         raise
-    webhooks.accepted(now)
     event = read_event(payload)
+    if event.type == PROBE_TYPE:  # of `tollhouse stripe validate`: that it was verified is all it wants to know
+        return RECEIVED
+    webhooks.accepted(now)
     async with house.store.transaction() as tx:
         new = await billing.receive(tx, event, payload, now)
     if new:

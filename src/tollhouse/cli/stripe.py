@@ -14,6 +14,7 @@ from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
 from tollhouse.cli.reconcile import reconcile
 from tollhouse.cli.stripe_setup import setup
+from tollhouse.cli.stripe_validate import validate
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
 from tollhouse.kernel.clock import rfc3339
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     group.command("setup")(setup)
+    group.command("validate")(validate)
     group.command("trigger")(trigger)
     group.command("events")(events)
     group.command("replay")(replay)
