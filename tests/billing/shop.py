@@ -10,6 +10,7 @@ import stripe
 
 from tests.cli.running import CommandLine, Ran
 from tests.sandbox.outside import Controls
+from tests.support.postgres import free_port
 from tests.support.serving import SESSION_SECRET, RunningServer
 from tollhouse import presets
 from tollhouse.billing.ids_file import Ids, read_ids
@@ -87,3 +88,20 @@ def open_shop(command: CommandLine, sandbox: Running, database_url: str) -> Shop
         STRIPE_API_BASE=sandbox.url,
     )  # fmt: skip
     return Shop(command, sandbox, database_url=database_url)
+
+
+class Serving:
+    """A server of this shop that is started by whoever knows its secret."""
+
+    def __init__(self, shop: Shop, directory: Path) -> None:
+        directory.mkdir()
+        environ = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": shop.sandbox.url}
+        self.server = RunningServer(
+            shop.database_url, AURION, directory, secret_key="", port=free_port(), prelude="", **environ
+        )
+
+    def __enter__(self) -> RunningServer:
+        return self.server
+
+    def __exit__(self, *failure: object) -> None:
+        self.server.kill()

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.billing.shop import AURION, KEY, Shop, open_shop
-from tests.cli.running import CommandLine
+from tests.billing.shop import AURION, KEY, Shop
 from tests.sandbox.outside import Controls
-from tests.support.postgres import free_port
-from tests.support.serving import RunningServer
 from tollhouse_sandbox.config import Config
-from tollhouse_sandbox.server import Running, running_in_thread
+from tollhouse_sandbox.server import running_in_thread
 
 Named = dict[str, dict[str, Any]]
 
@@ -31,37 +26,6 @@ def validated(shop: Shop) -> tuple[int, Named, Named]:
     for check in document["checks"]:
         assert (check["status"] == "ok") == (check["code"] == "ok") == (check["fix"] is None), check
     return ran.status, failed, {check["check"]: check for check in document["checks"] if check["status"] != "failed"}
-
-
-@pytest.fixture
-def served(tollhouse: CommandLine, sandbox: Running, database_url: str, tmp_path: Path) -> Iterator[Shop]:
-    """AURION, set up at Stripe and served with the secret of its endpoint; nothing is wrong."""
-    shop = open_shop(tollhouse, sandbox, database_url)
-    with serving(shop, tmp_path / "serving") as server:
-        shop.command.set(TOLLHOUSE_URL=server.url)
-        secret = shop.setup()["webhook_secret"]
-        shop.command.set(STRIPE_WEBHOOK_SECRET=secret)
-        server.environ.update(STRIPE_WEBHOOK_SECRET=secret)
-        server.start()
-        shop.server = server
-        yield shop
-
-
-class serving:
-    """A server of this shop that is started by whoever knows its secret."""
-
-    def __init__(self, shop: Shop, directory: Path) -> None:
-        directory.mkdir()
-        environ = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": shop.sandbox.url}
-        self.server = RunningServer(
-            shop.database_url, AURION, directory, secret_key="", port=free_port(), prelude="", **environ
-        )
-
-    def __enter__(self) -> RunningServer:
-        return self.server
-
-    def __exit__(self, *failure: object) -> None:
-        self.server.kill()
 
 
 @pytest.mark.row("U2")

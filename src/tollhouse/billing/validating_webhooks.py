@@ -10,7 +10,7 @@ from typing import Literal
 import aiohttp
 import msgspec
 
-from tollhouse.billing.account import PROBE_TYPE, SECRET_KEY, WEBHOOK_PATH, EndpointFacts, fingerprint
+from tollhouse.billing.account import PROBE_TYPE, WEBHOOK_PATH, EndpointFacts, fingerprint
 from tollhouse.billing.furnishing import endpoints_of, unreachable
 from tollhouse.billing.stripe import SUPPORTED_API_VERSION, StripeAccount, sign
 from tollhouse.billing.validating import SETUP, Finding, failed, ok, warning
@@ -103,17 +103,15 @@ def _secret(found: list[EndpointFacts], settings: Settings) -> Finding:
         fix = f"set it to the endpoint's signing secret ({REVEAL})"
         message = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused"
         return failed("webhook_secret", "webhook_secret_missing", message, fix, "STRIPE_WEBHOOK_SECRET")
-    marks = {endpoint.metadata[SECRET_KEY]: endpoint.id for endpoint in found if SECRET_KEY in endpoint.metadata}
-    others = {mark: name for mark, name in marks.items() if mark not in ours}
-    if others:
-        name = next(iter(others.values()))
-        message = f"STRIPE_WEBHOOK_SECRET is not the secret of {name}, but another endpoint's or mode's"
-        return failed(
-            "webhook_secret", "webhook_secret_wrong", message, f"{ROTATE} ({REVEAL})", "STRIPE_WEBHOOK_SECRET"
-        )
-    if not marks:
+    marked = [endpoint for endpoint in found if endpoint.marks()]
+    for endpoint in marked:
+        if not endpoint.marks() & ours:
+            message = f"STRIPE_WEBHOOK_SECRET is not the secret of {endpoint.id}, but another endpoint's or mode's"
+            fix = f"{ROTATE} ({REVEAL})"
+            return failed("webhook_secret", "webhook_secret_wrong", message, fix, "STRIPE_WEBHOOK_SECRET")
+    if not marked:
         return ok("webhook_secret", "set; the endpoint was not made by setup, so only deliveries tell whether it fits")
-    return ok("webhook_secret", f"that of {', '.join(marks.values())}")
+    return ok("webhook_secret", f"that of {', '.join(endpoint.id for endpoint in marked)}")
 
 
 class _Health(msgspec.Struct, frozen=True):
