@@ -96,6 +96,7 @@ class Subscription(msgspec.Struct, frozen=True):
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
     schedule: Schedule | str | None = None
+    customer: Reference | None = None
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
