@@ -20,7 +20,7 @@ LONGEST_PAUSE_MS = HOUR
 LONGEST_ERROR = 2_000
 _LETTERS = "abcdefgh"
 MOST_SUBJECTS = len(_LETTERS)
-_ROWS_TRIED = 3 * MOST_SUBJECTS
+_ROWS_TRIED = 8 * MOST_SUBJECTS
 
 _FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error"
 
@@ -127,10 +127,14 @@ async def claim(
     if not waiting:
         return []
     source = waiting[0][0]
-    chosen = list(dict.fromkeys(subject for of, subject in waiting if of == source))[:subjects]
-    places = {f"subject_{letter}": chosen[min(n, len(chosen) - 1)] for n, letter in enumerate(_LETTERS)}
-    rows = await tx.fetch(_CLAIM, claim=claim_id, until=now + lease_ms, source=source, now=now, most=most, **places)
-    return sorted(map(_event, rows), key=lambda event: (event.received_at, event.id))
+    found = list(dict.fromkeys(subject for of, subject in waiting if of == source))
+    for first in range(0, len(found), subjects):  # the next ones, where somebody else is just taking these
+        chosen = found[first : first + subjects]
+        places = {f"subject_{letter}": chosen[min(n, len(chosen) - 1)] for n, letter in enumerate(_LETTERS)}
+        rows = await tx.fetch(_CLAIM, claim=claim_id, until=now + lease_ms, source=source, now=now, most=most, **places)
+        if rows:
+            return sorted(map(_event, rows), key=lambda event: (event.received_at, event.id))
+    return []
 
 
 async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: str | None = None) -> int:

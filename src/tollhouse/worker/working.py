@@ -15,7 +15,7 @@ from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 
-CUSTOMERS_AT_ONCE = 4
+CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
 RECONCILIATION_PAUSE_SECONDS = 60.0
 NIGHTLY_CUSTOMERS_A_SECOND = 5.0  # about 15 calls: Stripe allows 25 in test mode, and customers are buying meanwhile
@@ -69,7 +69,7 @@ def jobs_of(house: House) -> list[Job]:
 
     return [
         *jobs,
-        Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CUSTOMERS_AT_ONCE),
+        Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]

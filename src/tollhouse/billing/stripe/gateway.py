@@ -152,6 +152,16 @@ class StripeGateway:
         """A customer of Stripe's, deleted ones too. Raises NotFound."""
         return translate.customer(await self._call("get", path_of("/v1/customers", stripe_id), {}, wire.Customer))
 
+    async def all_customers(self) -> AsyncIterator[model.StripeCustomer]:
+        """Every customer of this account, the newest first."""
+        async for given in self._every("/v1/customers", {}, wire.Customer):
+            yield translate.customer(given)
+
+    async def all_subscriptions(self) -> AsyncIterator[tuple[str, model.Subscription]]:
+        """Every subscription of this account that has not ended, with its customer."""
+        async for given in self._every("/v1/subscriptions", {}, wire.Subscription):
+            yield translate.name_of(given.customer) or "", translate.subscription(given)
+
     async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
         """Every subscription of a customer in any status, ended ones too."""
         found = []

@@ -132,6 +132,7 @@ class Subscription(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     schedule: Schedule | str | None = None
     collection_method: str = "charge_automatically"
+    customer: Reference | None = None
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
