@@ -10,23 +10,23 @@ import pytest
 
 from tests.support.databases import fresh, let_go
 from tests.support.demo import Demo, running_demo
-from tests.support.postgres import GIVEN_URL_VARIABLE, QUICK, Postgres, PostgresServer, running_postgres
+from tests.support.postgres import GIVEN_URL_VARIABLE, Postgres, PostgresServer, running_postgres
 from tests.support.stripe_cli import NO_NODE, StripeCli, installed_stripe_cli
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server for the whole run: the one in TOLLHOUSE_TEST_POSTGRES, or one of our own, which nobody kills."""
+    """A PostgreSQL server for the whole run: the one in TOLLHOUSE_TEST_POSTGRES, or one of our own."""
     if given := os.environ.get(GIVEN_URL_VARIABLE):
         yield Postgres(given)
         return
-    with running_postgres(QUICK) as server:
+    with running_postgres() as server:
         yield server
 
 
 @pytest.fixture
 def killable_postgres() -> Iterator[PostgresServer]:
-    """A durable PostgreSQL server of the test's own, to be killed and started again."""
+    """A PostgreSQL server of the test's own, to be killed and started again."""
     with running_postgres() as server:
         yield server
 
