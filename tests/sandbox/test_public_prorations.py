@@ -190,6 +190,23 @@ def test_another_interval_credits_what_is_left_and_begins_at_once(shop: Shop) ->
     assert datetime.fromtimestamp(end, UTC) == datetime.fromtimestamp(begun, UTC).replace(year=_year(begun) + 1)
 
 
+def test_a_billing_date_that_is_reset_credits_what_is_left_and_begins_a_period(shop: Shop) -> None:
+    """ "Reset the billing period to the current time": unused time is credited, a whole period is billed.
+
+    https://docs.stripe.com/billing/subscriptions/billing-cycle
+    """
+    shop.stand_on(4)
+    live = shop.subscribe(shop.price(1000))
+    moment = end_of(live) - HALF_OF_APRIL
+    shop.controls.post("clock/advance", to=moment)
+    now = {"billing_cycle_anchor": "now", "proration_date": moment}
+    foreseen = shop.preview(live, {"quantity": 1}, **now)
+    billed = shop.change(live, {"quantity": 1}, **now)
+    assert amounts(foreseen) == amounts(billed) == [-500, 1000]
+    assert billed.amount_paid == 500
+    assert start_of(shop.client.v1.subscriptions.retrieve(live.id)) == billed.created
+
+
 def test_a_coupon_that_came_later_makes_the_charge_cheaper_and_not_the_credit(shop: Shop) -> None:
     """Two seats of $100; half off from the 15th on; a third seat: $100 are credited and $75 charged, as Stripe explains.
 
