@@ -10,7 +10,7 @@ from tollhouse_sandbox.clock import Clock
 from tollhouse_sandbox.config import API_VERSION, Config
 from tollhouse_sandbox.deliveries import Deliveries
 from tollhouse_sandbox.documents import Doc, difference, snapshot
-from tollhouse_sandbox.faults import Faults
+from tollhouse_sandbox.faults import Faults, Pace
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.store import Store
 
@@ -36,6 +36,7 @@ class World:
         settings = self.store.get("setting", "clock")
         self.clock = Clock(settings["offset_seconds"] if settings else 0)
         self.faults = Faults()
+        self.pace = Pace()
         self.deliveries = Deliveries(self.store, self.clock, config, lambda: self.faults)
         self.base_url = config.public_url or f"http://{config.host}:{config.port}"
         self.caller: Caller | None = None

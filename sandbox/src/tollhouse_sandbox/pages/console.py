@@ -7,7 +7,6 @@ from tollhouse_sandbox.billing.periods import boundary
 from tollhouse_sandbox.documents import encode
 from tollhouse_sandbox.http import Request, Response, redirect
 from tollhouse_sandbox.pages.render import page
-from tollhouse_sandbox.versions import VERSIONS
 from tollhouse_sandbox.world import INTERNAL, World
 
 _STEPS = {"day": ("day", 1), "month": ("month", 1), "year": ("year", 1)}
@@ -57,29 +56,3 @@ def events(world: World, request: Request) -> Response:
     """The latest events."""
     rows = [event for event, _ in zip(world.store.newest("event"), range(300), strict=False)]
     return page(world, "events.html", rows=rows, total=world.store.count("event"))
-
-
-def deliveries(world: World) -> Response:
-    """The latest deliveries, each with a button to send it again."""
-    rows = [delivery for delivery, _ in zip(world.store.newest("delivery"), range(300), strict=False)]
-    endpoints = list(world.store.oldest("webhook_endpoint"))
-    total = world.store.count("delivery")
-    return page(world, "deliveries.html", rows=rows, total=total, endpoints=endpoints, versions=VERSIONS)
-
-
-def write_in_version(world: World, request: Request, key: str) -> Response:
-    """Chooses the API version in which an endpoint is written to; empty: today's."""
-    endpoint, version = world.store.get("webhook_endpoint", key), request.form().get("version", "")
-    if endpoint and version in ("", *VERSIONS):
-        world.store.put("webhook_endpoint", {**endpoint, "api_version": version or None})
-    return redirect("/deliveries")
-
-
-def resend(world: World, key: str) -> Response:
-    """Sends a delivery's event to its endpoint again."""
-    delivery = world.store.get("delivery", key) or {}
-    event = world.store.get("event", delivery.get("event", ""))
-    endpoint = world.store.get("webhook_endpoint", delivery.get("endpoint", ""))
-    if event and endpoint:
-        world.deliveries.resend(event, endpoint)
-    return redirect("/deliveries")

@@ -33,9 +33,11 @@ class _Remembered(msgspec.Struct, frozen=True):
 def answer(world: World, request: Request) -> Response:
     """The answer to one API call. Changes are complete and kept before it returns."""
     request_id = new_id("req", 14)
+    if not world.pace.allows(world.faults):
+        return _fail(ApiError(status=429), request_id, request)
     error = takes_api_error(world.faults, request.method, request.path)
     if error and error.when == "before":
-        return _failed(error, request_id, request)
+        return _fail(error, request_id, request)
     try:
         response = _answer(world, request, request_id)
     except StripeError as problem:
@@ -45,14 +47,7 @@ def answer(world: World, request: Request) -> Response:
     if error and error.when == "cut":
         response.cut = True
         return response
-    return _failed(error, request_id, request) if error else response
-
-
-def _failed(error: ApiError, request_id: str, request: Request) -> Response:
-    response = _respond(error.status, _fault(error), request_id, request)
-    if error.retry_after is not None:
-        response.headers["retry-after"] = str(error.retry_after)
-    return response
+    return _fail(error, request_id, request) if error else response
 
 
 def _answer(world: World, request: Request, request_id: str) -> Response:
@@ -189,6 +184,17 @@ def _key_id(key: str, livemode: bool) -> str:
 
 def _logged(problem: StripeError, request_id: str) -> Doc:
     return {**problem.error, "request_log_url": f"https://dashboard.stripe.com/test/logs/{request_id}"}
+
+
+def _fail(error: ApiError, request_id: str, request: Request) -> Response:
+    response = _respond(error.status, _fault(error), request_id, request)
+    if error.status == 429:
+        response.headers["stripe-rate-limited-reason"] = "global-rate"
+    if error.should_retry is not None:
+        response.headers["stripe-should-retry"] = "true" if error.should_retry else "false"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def _fault(error: ApiError) -> Doc:
