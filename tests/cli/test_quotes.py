@@ -109,7 +109,7 @@ async def _buy_unmapped(tollhouse: CommandLine, url: str) -> None:
     customer = await _customer(tollhouse, url)
     store = await open_store(url)
     async with store.transaction() as tx:
-        at = {"cell": cell_of(customer), "customer": customer}
+        at: dict[str, str | int] = {"cell": cell_of(customer), "customer": customer}
         await tx.execute(
             Sql("insert into stripe_customer (id, customer, linked_at, sync_seq) values ('cus_s', :customer, 1, 0)"),
             customer=customer,
