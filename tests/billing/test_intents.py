@@ -27,6 +27,7 @@ async def bring_card(world: World, customer: str, card: str = VISA) -> str:
     """The browser confirms a setup intent with this card; the intent's id."""
     started = await start_setup(world.till, await payer(world, customer))
     assert started.client_secret.startswith(started.setup_intent + "_secret_")
+    assert "_secret_" not in repr(started)
     kept = await world.stripe("post", f"/v1/setup_intents/{started.setup_intent}/confirm", payment_method=card)
     if kept["status"] == "requires_action":
         await owner_agrees(world, started.setup_intent)

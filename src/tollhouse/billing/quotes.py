@@ -6,7 +6,8 @@ At most one quote of a customer and plan is open. What Stripe says counts: a sub
 used it, also when that becomes known after it was withdrawn.
 """
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,7 @@ Status = Literal["open", "used", "expired", "withdrawn"]
 STATUSES: tuple[Status, ...] = ("open", "used", "expired", "withdrawn")
 LONGEST_LIFE_MS = 366 * DAY
 MOST_MONTHS = 120
+_NUMBER = re.compile(r"[0-9]{1,12}([.,][0-9]{1,9})?")
 
 _FIELDS = (
     "customer, id, plan, every, kind, value, currency, duration, months, reason, by_whom, created_at, expires_at, status,"
@@ -109,11 +111,10 @@ def read_offer(kind: str, text: str, duration: str, months: str, price: Price) -
     if kind not in ("percent", "amount", "price"):
         raise _invalid(f"there is no kind of quote {kind!r}", "name percent, amount or price")
     digits = 2 if kind == "percent" else minor_digits(price.currency)
-    try:
-        scaled = Decimal(text.strip().replace(",", ".")).scaleb(digits)
-        value = int(scaled)
-    except (InvalidOperation, OverflowError, ValueError):
-        raise _invalid(f"{text[:40]!r} is no number", "write a number such as 20 or 7.20") from None
+    if _NUMBER.fullmatch(text.strip()) is None:
+        raise _invalid(f"{text[:40]!r} is no number", "write a number such as 20 or 7.20")
+    scaled = Decimal(text.strip().replace(",", ".")).scaleb(digits)
+    value = int(scaled)
     if scaled != value or not 0 < value < 10**12:
         raise _invalid(f"{text[:40]!r} is too fine, too large, or not above 0", f"write at most {digits} decimals")
     if kind == "percent" and value > 10_000:

@@ -37,6 +37,9 @@ class SetupStarted(msgspec.Struct, frozen=True):
     setup_intent: str
     client_secret: str
 
+    def __repr__(self) -> str:
+        return f"SetupStarted({self.setup_intent!r}, …)"
+
 
 class Subscribed(msgspec.Struct, frozen=True):
     """`active`: it is paid. `requires_action`: the browser confirms the payment with `client_secret` (Stripe.js
@@ -45,6 +48,9 @@ class Subscribed(msgspec.Struct, frozen=True):
     status: str
     subscription: str
     client_secret: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Subscribed({self.status!r}, {self.subscription!r}, …)"
 
 
 async def start_setup(till: Till, payer: Payer, *, address: str | None = None) -> SetupStarted:
