@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.postgres import free_port
 from tests.support.tree import ROOT
+from tollhouse.billing.account import HANDLED_EVENTS
 from tollhouse.cli.stripe_validate import validate
 
 PAGE = (ROOT / "docs" / "how-to" / "take-stripe-live.md").read_text("utf-8")
@@ -45,6 +46,12 @@ def test_the_page_names_all_that_validate_finds_and_no_more() -> None:
     }
     assert told == names_in_source()
     assert validate.__doc__
+
+
+def test_the_page_about_selling_names_every_event_that_an_endpoint_asks_for() -> None:
+    page = (ROOT / "docs" / "how-to" / "sell-with-stripe.md").read_text("utf-8")
+    listed = page.split("with these events:")[1].split("`STRIPE_WEBHOOK_PATHS`")[0]
+    assert set(re.findall(r"`([a-z_.]+)`", listed)) == set(HANDLED_EVENTS)
 
 
 def wait_for(url: str) -> None:
