@@ -226,9 +226,9 @@ class Installer:
         if present is not None and not lacking and not unmade:
             return self._known_portal(Furniture(name, "found", present.id))
         outcome: Literal["created", "updated"] = "created" if present is None else "updated"
-        detail = ", ".join(lacking) if present is not None else ""
+        detail = (", ".join(lacking) or "the new prices") if present is not None else ""
         if self.only_plan:
-            return Furniture(name, outcome, present.id if present else None, detail or "prices")
+            return Furniture(name, outcome, present.id if present else None, detail)
         saved = await self.gateway.save_portal(present.id if present else None, wanted)
         return self._known_portal(Furniture(name, outcome, saved.id, detail))
 
