@@ -94,6 +94,8 @@ REQUESTS = Chapter(
         Code("unknown_setup_intent", 422, "The setup intent is not this customer's.", "Send the one that POST /billing/setup-intent answered."),
         Code("card_declined", 422, "The bank declined the card; nothing was bought. `reason` is Stripe's.", "Ask for another card."),
         Code("unknown_interval", 422, "The plan has no price for this interval.", "Name one of those in `fix`."),
+        Code("unknown_currency", 422, "There is no price in this currency.", "Name one of those in `allowed`."),
+        Code("currency_fixed", 422, "A customer pays in one currency, fixed by its first purchase.", "Name the one in `allowed`, or leave `currency` out."),
         Code("plan_not_for_sale", 422, "The plan costs nothing, or is sold on request.", "Name a plan that has a price."),
         Code("no_quota_meter", 422, "The catalogue has no quota, so there is no usage of sessions.", "Ask `GET /v1/customers/{id}` for the meters."),
         Code("bad_signature", 400, "A webhook's signature is missing, wrong, or too old.", "Compare `STRIPE_WEBHOOK_SECRET` with the endpoint's; the log says which of the three."),

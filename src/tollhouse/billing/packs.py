@@ -6,6 +6,7 @@ What was sold is written on the session when its page is opened, so that a later
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import CANCEL_PATH, Till
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, currency_of
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
@@ -30,23 +31,31 @@ LONGEST_WAIT_MS = 30 * DAY
 """No bank takes longer to answer."""
 
 
-def choose_pack(catalog: Catalog, name: str) -> tuple[Pack, PackPrice]:
-    """What is to be bought, at its first price. Raises InvalidRequest naming what is allowed."""
+def choose_pack(
+    catalog: Catalog, name: str, currency: str | None = None, own: str | None = None
+) -> tuple[Pack, PackPrice]:
+    """What is to be bought; `own` is the currency in which this customer pays. Raises InvalidRequest naming what is
+    allowed.
+    """
     pack = catalog.packs.get(name.strip().lower())
     if pack is None:
         names = ", ".join(catalog.packs) or "none"
         raise InvalidRequest(
             f"there is no pack {name!r}", code="unknown_pack", allowed=names, fix=f"name one of: {names}"
         )
-    return pack, pack.prices[0]
+    return pack, choose_currency(f"the pack {pack.name!r}", pack.prices, currency, own)[0]
 
 
-async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: str | None = None) -> str:
+async def start_pack_checkout(
+    till: Till, payer: Payer, name: str, *, currency: str | None = None, address: str | None = None
+) -> str:
     """The address of a Checkout page for this pack; a subscription neither hinders it nor is touched.
 
-    Raises InvalidRequest (unknown pack), TooManyAttempts, Unavailable.
+    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
     """
-    pack, price = choose_pack(till.catalog, name)
+    async with till.store.reading() as tx:
+        own = await currency_of(tx, payer.customer)
+    pack, price = choose_pack(till.catalog, name, currency, own)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
@@ -68,6 +77,8 @@ async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: s
             queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=pack.name,
             version=0, every=ONCE, price=price_id, now=till.store.clock.now_ms(), expires_at=session.expires_at,
         )  # fmt: skip
+    if own is None:
+        await close_other_currencies(till.gateway, stripe_id, session)
     if session.url is None:
         raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
     return session.url

@@ -6,6 +6,10 @@ ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xa
 """Currencies whose minor unit is the whole unit, as Stripe lists them (docs.stripe.com/currencies)."""
 
 
+THREE_DECIMAL = frozenset("bhd iqd jod kwd lyd omr tnd".split())
+"""Currencies with thousandths, as Stripe lists them. The catalogue sells in none of them; Stripe's own pages may."""
+
+
 class Money(msgspec.Struct, frozen=True):
     """An amount in minor units (cents, or yen) of one currency (lower case)."""
 
@@ -14,5 +18,6 @@ class Money(msgspec.Struct, frozen=True):
 
 
 def minor_digits(currency: str) -> int:
-    """Digits after the decimal point: 2, or 0 for a zero-decimal currency."""
-    return 0 if currency.lower() in ZERO_DECIMAL else 2
+    """Digits after the decimal point: 2, 0 for a zero-decimal currency, 3 for one with thousandths."""
+    code = currency.lower()
+    return 0 if code in ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2

@@ -36,8 +36,7 @@ def money(amount_minor: int, currency: str, locale: str) -> str:
     value = Decimal(amount_minor).scaleb(-digits)
     place = Locale.parse(_TERRITORIES.get(locale, locale))
     pattern = place.currency_formats["standard"].pattern
-    if value == value.to_integral_value():
-        pattern = pattern.replace(".00", "")
+    pattern = pattern.replace(".00", "." + "0" * digits if value != value.to_integral_value() else "")
     return format_currency(value, currency.upper(), pattern, locale=place, currency_digits=False)
 
 

@@ -4,6 +4,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from tollhouse.billing.actions import currency_of
 from tollhouse.catalog.model import Every
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.ledger.book import read_state
@@ -49,8 +50,12 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     catalog = site.house.catalog
     both = offers.has_both_periods(catalog)
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
-    current = await _present_plan(site, visit)
-    plans = offers.offers(catalog, every, current=current, marked=visit.shell.query.get("plan"))
+    current, own = await _present_plan(site, visit)
+    sold_in = offers.currencies_of(catalog)
+    asked = visit.shell.query.get("currency", "").lower()
+    currency = own or (asked if asked in sold_in else None)
+    marked = visit.shell.query.get("plan")
+    plans = offers.offers(catalog, every, current=current, marked=marked, currency=currency, own=own)
     values = {
         "plans": plans,
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
@@ -58,21 +63,25 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
         "both_periods": both,
         "saving": offers.best_saving(catalog) if both else None,
         "meters": list(catalog.meters.values()),
-        "packs": offers.pack_offers(catalog),
+        "packs": offers.pack_offers(catalog, currency, own),
+        "currencies": sold_in if own is None and len(sold_in) > 1 else [],
+        "currency": currency or sold_in[0] if sold_in else None,
+        "own_currency": own,
         "notice": None,
     }
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
 
 
-async def _present_plan(site: Site, visit: Visit) -> str | None:
-    """The plan of the customer who looks at the prices; None for visitors."""
+async def _present_plan(site: Site, visit: Visit) -> tuple[str | None, str | None]:
+    """The plan of the customer who looks at the prices, and in what it pays; None for visitors."""
     if visit.session is None:
-        return None
+        return None, None
     async with site.store.reading() as tx:
         customer = await customer_of_user(tx, visit.session.user.id)
         if customer is None:
-            return None
-        return (await read_state(tx, site.house.catalog, customer, site.now())).plan
+            return None, None
+        state = await read_state(tx, site.house.catalog, customer, site.now())
+        return state.plan, await currency_of(tx, customer)
 
 
 @get("/static/{name:str}", cache_control=None)

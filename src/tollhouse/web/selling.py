@@ -8,6 +8,7 @@ from tollhouse.billing.actions import (
     Payer,
     SubscriptionView,
     Till,
+    currency_of,
     has_arrived,
     invoices_of,
     open_portal,
@@ -48,6 +49,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         subscription = await subscription_of(tx, account.customer)
         invoices = await invoices_of(tx, account.customer, most=24)
         session = visit.shell.query.get("session", "")
+        own = await currency_of(tx, account.customer)
         granted = pack is not None and await has_arrived(tx, account.customer, session)
     paid = granted if pack is not None else arrived(subscription, account.state)
     checkout = visit.shell.query.get("checkout", "")
@@ -56,7 +58,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "invoices": invoices,
         "pack": pack,
         "session": session,
-        "packs": pack_offers(catalog),
+        "packs": pack_offers(catalog, own=own),
         "open_invoice": next((each for each in invoices if each.status == "open" and each.page_url), None),
         "later_plan": catalog.plans.get(subscription.later.plan) if subscription and subscription.later else None,
         "free_plan": catalog.plans[catalog.free_plan],
@@ -88,15 +90,20 @@ async def checkout_form(site: TheSite, request: AnyRequest) -> Redirect:
     if fields.get("pack"):
         till, payer = await _till(site, visit.signed_in.user)
         address = visit.visitor.address
-        return Redirect(await start_pack_checkout(till, payer, fields["pack"], address=address), status_code=303)
-    return await go_to_checkout(site, visit, visit.signed_in.user, fields.get("plan", ""), fields.get("every"))
+        currency = fields.get("currency") or None
+        url = await start_pack_checkout(till, payer, fields["pack"], currency=currency, address=address)
+        return Redirect(url, status_code=303)
+    return await go_to_checkout(site, visit, visit.signed_in.user, fields)
 
 
-async def go_to_checkout(site: Site, visit: Visit, user: User, plan: str, every: str | None) -> Redirect:
-    """Raises InvalidRequest for an unknown plan, TooManyAttempts, Unavailable."""
+async def go_to_checkout(site: Site, visit: Visit, user: User, fields: dict[str, str]) -> Redirect:
+    """Raises InvalidRequest for an unknown plan or currency, TooManyAttempts, Unavailable."""
     till, payer = await _till(site, user)
     try:
-        url = await start_checkout(till, payer, plan, every or None, address=visit.visitor.address)
+        url = await start_checkout(
+            till, payer, fields.get("plan", ""), fields.get("every") or None,
+            currency=fields.get("currency") or None, address=visit.visitor.address,
+        )  # fmt: skip
     except Conflict as error:
         url = str(error.fields.get("url") or "/app/billing")
     return Redirect(url, status_code=303)
