@@ -79,7 +79,7 @@ async def test_the_first_purchase_fixes_the_currency_of_all_later_ones(schema_ur
 
         with pytest.raises(InvalidRequest, match="pays in jpy since its first purchase") as refused:
             await pack_page(world, ada, "usd")
-        assert (refused.value.code, refused.value.fields["fix"]) == (
+        assert (refused.value.code, refused.value.fix) == (
             "currency_fixed", "send jpy, or leave `currency` out",
         )  # fmt: skip
         with pytest.raises(InvalidRequest, match="pays in jpy"):

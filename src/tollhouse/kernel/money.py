@@ -1,5 +1,7 @@
 """Money: integer minor units with an ISO 4217 currency; never a float."""
 
+from decimal import Decimal
+
 import msgspec
 
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
@@ -21,3 +23,9 @@ def minor_digits(currency: str) -> int:
     """Digits after the decimal point: 2, 0 for a zero-decimal currency, 3 for one with thousandths."""
     code = currency.lower()
     return 0 if code in ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
+
+
+def written(money: Money) -> str:
+    """`9.00 USD`, `1,200 JPY`: for lines that machines and people read."""
+    digits = minor_digits(money.currency)
+    return f"{Decimal(money.amount_minor).scaleb(-digits):,.{digits}f} {money.currency.upper()}"

@@ -1,4 +1,4 @@
-"""The currency in which a customer pays"""
+"""The currency in which a customer pays, and what was given back of a lot's payment"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,9 @@ def upgrade() -> None:
         " where subscription.customer = stripe_customer.customer"
         " order by subscription.created_at, subscription.id limit 1)"
     )
+    op.add_column("lot", sa.Column("refunded_minor", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("lot", "refunded_minor")
     op.drop_column("stripe_customer", "currency")
