@@ -64,7 +64,7 @@ async def test_the_months_of_a_year_share_its_price_to_the_cent(schema_url: str)
         await world.buy(ada, "premium", interval="year")
         for _ in range(12):
             await world.catch_up()
-            await world.pass_days(30)
+            await world.pass_days(31)
         found = await values(world, ada)
         assert len(found) == 12
         assert sum(paid for paid, *_ in found) == 3_000

@@ -87,14 +87,22 @@ def offers(
     return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in catalog.plans.values()]
 
 
-def has_both_periods(catalog: Catalog) -> bool:
-    """Whether any plan can be bought by the month and by the year (U1)."""
-    return any({price.every for price in plan.prices} >= {"month", "year"} for plan in catalog.plans.values())
+def has_both_periods(catalog: Catalog, own: str | None = None) -> bool:
+    """Whether any plan can be bought by the month and by the year (U1), in a customer's own currency where it has one."""
+    return any(
+        {price.every for price in plan.prices if own in (None, price.currency)} >= {"month", "year"}
+        for plan in catalog.plans.values()
+    )
 
 
-def best_saving(catalog: Catalog) -> float | None:
-    """The largest part that a year saves over twelve months, 0 to 1."""
-    yearly = [(plan, price) for plan in catalog.plans.values() for price in plan.prices if price.every == "year"]
+def best_saving(catalog: Catalog, currency: str | None = None) -> float | None:
+    """The largest part that a year saves over twelve months, 0 to 1; in this currency, where one is chosen."""
+    yearly = [
+        (plan, price)
+        for plan in catalog.plans.values()
+        for price in plan.prices
+        if price.every == "year" and currency in (None, price.currency)
+    ]
     return max((saving for plan, price in yearly if (saving := _saving(plan, price)) is not None), default=None)
 
 

@@ -48,12 +48,12 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     """The plans side by side, by the month or the year."""
     visit = await receive(site, request)
     catalog = site.house.catalog
-    both = offers.has_both_periods(catalog)
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
     current, own = await _present_plan(site, visit)
     sold_in = offers.currencies_of(catalog)
     asked = visit.shell.query.get("currency", "").lower()
     currency = own or (asked if asked in sold_in else None)
+    both = offers.has_both_periods(catalog, own)
     marked = visit.shell.query.get("plan")
     plans = offers.offers(catalog, every, current=current, marked=marked, currency=currency, own=own)
     values = {
@@ -61,7 +61,7 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
         "every": every,
         "both_periods": both,
-        "saving": offers.best_saving(catalog) if both else None,
+        "saving": offers.best_saving(catalog, currency) if both else None,
         "meters": list(catalog.meters.values()),
         "packs": offers.pack_offers(catalog, currency, own),
         "currencies": sold_in if own is None and len(sold_in) > 1 else [],
