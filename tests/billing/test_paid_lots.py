@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from tests.billing.steps import move_to, spend, subscription_id_of
 from tests.billing.world import CATALOG, PAYS, World, opened
 from tollhouse.billing import actions
-from tollhouse.catalog.model import Catalog, Grant, Meter, Pack, PackPrice, Terms
+from tollhouse.catalog.model import Catalog, Grant, Meter, OnUpgrade, Pack, PackPrice, Terms
 from tollhouse.customers.lots import view_lots
 from tollhouse.customers.model import LotView
 from tollhouse.kernel.errors import InvalidRequest
-from tollhouse.ledger.actions import take_in_transaction
 
 
 def _with_grants(plan: str, *grants: Grant, catalog: Catalog = CATALOG) -> Catalog:
@@ -33,13 +33,6 @@ async def values(world: World, customer: str) -> list[tuple[int, int, int, int]]
     for value in found:
         assert value.deferred + value.earned + value.refunded == value.paid
     return [(value.paid, value.deferred, value.earned, value.refunded) for value in found]
-
-
-async def spend(world: World, customer: str, credits: int) -> None:
-    async with world.store.transaction() as tx:
-        await take_in_transaction(
-            tx, world.catalog, customer, {"credits": credits * 1000}, "used", world.store.clock.now_ms()
-        )
 
 
 @pytest.mark.row("X9")
@@ -152,3 +145,63 @@ async def test_lots_are_read_page_by_page(schema_url: str) -> None:
                     await view_lots(tx, world.catalog, bob, now, after=wrong)
         assert [lot.source for lot in (*first.lots, *second.lots)] == ["plan", "plan"]
         assert (first.next, second.next) == (first.lots[0].id, None)
+
+
+async def _paid_in_all(world: World, customer: str) -> int:
+    async with world.store.reading() as tx:
+        return sum(invoice.paid.amount_minor for invoice in await actions.invoices_of(tx, customer))
+
+
+@pytest.mark.row("X9")
+@pytest.mark.parametrize("on_upgrade", ["replace", "difference"])
+async def test_an_upgrade_is_paid_less_what_was_credited_for_the_old_plan(
+    schema_url: str, on_upgrade: OnUpgrade
+) -> None:
+    selling = _with_grants("starter", Grant("credits", 1_000_000, on_upgrade=on_upgrade))
+    selling = _with_grants("pro", Grant("credits", 15_000_000, on_upgrade=on_upgrade), catalog=selling)
+    async with opened(schema_url, selling) as world:
+        ada = await world.customer()
+        await world.buy(ada, "starter")
+        await world.catch_up()
+        await world.pass_days(9)
+        await move_to(world, ada, "pro")
+        await world.catch_up()
+        found = await values(world, ada)
+        assert [paid for paid, *_ in found] == [900, await _paid_in_all(world, ada) - 900]
+        assert found[0][1] == (900 if on_upgrade == "difference" else 0)
+
+
+@pytest.mark.row("X9")
+async def test_after_a_hundred_changes_the_lots_were_paid_what_the_invoices_were(schema_url: str) -> None:
+    async with opened(schema_url) as world:
+        ada = await world.customer()
+        await world.buy(ada, "starter")
+        await world.catch_up()
+        for number in range(10):
+            await world.pass_seconds(3_600)
+            await move_to(world, ada, "starter" if number % 2 else "pro")
+            await world.catch_up()
+        await move_to(world, ada, "pro")
+        await world.pass_days(31)
+        await world.catch_up()
+        assert sum(paid for paid, *_ in await values(world, ada)) == await _paid_in_all(world, ada)
+
+
+@pytest.mark.row("X9")
+async def test_from_the_month_to_the_year_the_rest_of_the_month_is_taken_off(schema_url: str) -> None:
+    async with opened(schema_url) as world:
+        ada = await world.customer()
+        await world.buy(ada, "premium", interval="month")
+        await world.catch_up()
+        await world.pass_days(9)
+        price = await world.gateway.price_of_key("tollhouse_premium_year_eur")
+        assert price is not None
+        subscription = await subscription_id_of(world, ada)
+        item = (await world.stripe("get", f"/v1/subscriptions/{subscription}"))["items"]["data"][0]["id"]
+        await world.stripe("post", f"/v1/subscriptions/{subscription}", items=[{"id": item, "price": price.id}])
+        for _ in range(12):
+            await world.catch_up()
+            await world.pass_days(31)
+        whole = await _paid_in_all(world, ada)
+        assert 3_000 < whole < 3_400
+        assert sum(paid for paid, *_ in await values(world, ada)) == whole
