@@ -8,17 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.billing.shop import Shop, open_shop
-from tests.billing.world import World, make_schema, opened
+from tests.billing.world import World, opened
 from tests.cli.running import CommandLine
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import Running, running_in_thread
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    """A database with its tables."""
-    make_schema(database_url)
-    return database_url
 
 
 @pytest.fixture
@@ -43,3 +36,10 @@ def sandbox() -> Iterator[Running]:
 def shop(tollhouse: CommandLine, sandbox: Running, tmp_path: Path) -> Shop:
     """AURION on SQLite, nothing set up yet."""
     return open_shop(tollhouse, sandbox, f"sqlite:///{tmp_path / 'tollhouse.db'}")
+
+
+@pytest.fixture
+async def quick_world(schema_url: str) -> AsyncIterator[World]:
+    """For stories that are lived again and again."""
+    async with opened(schema_url, quick=True) as world:
+        yield world

@@ -8,13 +8,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import tollhouse.billing.tables
-import tollhouse.customers.tables
-import tollhouse.identity.tables
-import tollhouse.ledger.tables  # noqa: F401 (these add their tables to the metadata)
+from tests.support.quick import open_quick_store
 from tollhouse.billing import actions
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.billing.syncing import Syncer, look_again_due
@@ -25,9 +22,8 @@ from tollhouse.kernel.clock import MINUTE
 from tollhouse.ledger.actions import read_book
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import Entry, State
-from tollhouse.store import Sql, metadata, open_store
+from tollhouse.store import Sql, open_store
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import on_connection
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
 
@@ -76,8 +72,7 @@ class World:
     gateway: StripeGateway
     sandbox_url: str
     catalog: Catalog = CATALOG
-    seen: set[str] = field(default_factory=set)
-    most_events: int = 1_000  # that are looked through for new ones
+    newest: str = ""  # of the events that have been fetched
 
     @property
     def till(self) -> actions.Till:
@@ -93,11 +88,16 @@ class World:
             new = NewCustomer(email, None, "Ada")
             return (await create_or_get(tx, self.catalog, new, self.store.clock.now_ms())).customer
 
+    async def payer(self, customer: str) -> actions.Payer:
+        """Who pays for this customer."""
+        async with self.store.reading() as tx:
+            return await actions.payer_of(tx, customer)
+
     async def buy(self, customer: str, plan: str, card: str = PAYS, interval: str | None = None) -> str:
         """Open Checkout and type a card; where the browser is sent, or the page when it stays."""
-        async with self.store.reading() as tx:
-            payer = await actions.payer_of(tx, customer)
-        return await self.submit(await actions.start_checkout(self.till, payer, plan, interval), card)
+        return await self.submit(
+            await actions.start_checkout(self.till, await self.payer(customer), plan, interval), card
+        )
 
     async def submit(self, page: str, card: str) -> str:
         """Type a card on a Checkout page; where the browser is sent, or the page when it stays."""
@@ -122,11 +122,10 @@ class World:
 
     async def new_events(self) -> list[dict[str, Any]]:
         """What Stripe has emitted since this was asked last, the oldest first."""
-        found = (await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events?limit={self.most_events}", None))[
-            "data"
-        ]
-        fresh = [event for event in reversed(found) if event["id"] not in self.seen]
-        self.seen |= {event["id"] for event in fresh}
+        answer = await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events?after={self.newest}", None)
+        assert len(answer["data"]) == answer["total"], "more events than one answer holds"
+        fresh: list[dict[str, Any]] = answer["data"][::-1]
+        self.newest = fresh[-1]["id"] if fresh else self.newest
         return fresh
 
     async def receive(self, events: Iterable[dict[str, Any]]) -> None:
@@ -191,15 +190,13 @@ class World:
         }
 
 
-def make_schema(database_url: str) -> None:
-    """The tables of every room imported so far."""
-    on_connection(database_url, metadata.create_all)
-
-
 @asynccontextmanager
-async def opened(database_url: str, catalog: Catalog = CATALOG) -> AsyncIterator[World]:
-    """A world on this database (its tables made), with every price of the catalogue in the sandbox."""
-    store = await open_store(database_url)
+async def opened(database_url: str, catalog: Catalog = CATALOG, *, quick: bool = False) -> AsyncIterator[World]:
+    """A world on this database (its tables made), with every price of the catalogue in the sandbox.
+
+    A `quick` one, for stories that are lived by the thousand, has SQLite at once in this thread and never on the disk.
+    """
+    store = await (open_quick_store if quick else open_store)(database_url)
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         gateway = StripeGateway(KEY, api_base=sandbox.url)
         try:

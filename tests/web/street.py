@@ -6,18 +6,15 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.customers.world import SECRET, quick_desk
-from tests.support.databases import let_go, new_postgres, new_sqlite
-from tests.support.postgres import Postgres
 from tollhouse.bootstrap import build_application, open_house
 from tollhouse.catalog import load_configuration
 from tollhouse.customers.actions import customer_of_user
@@ -119,14 +116,3 @@ async def opened(
     async with open_house(configuration) as built:
         house = dataclasses.replace(built, identity=quick_desk())
         yield Street(house, build_application(house))
-
-
-def databases(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
-    """The URL of a new database of the kind that the fixture's parameter names."""
-    if request.param == "sqlite":
-        yield new_sqlite(directory)
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = new_postgres(server)
-    yield url
-    let_go(server, url)

@@ -20,7 +20,7 @@ from tollhouse_sandbox.http import (
     send_response,
 )
 from tollhouse_sandbox.pages import router
-from tollhouse_sandbox.stripe_api import api
+from tollhouse_sandbox.stripe_api import api, times
 from tollhouse_sandbox.world import World
 
 
@@ -59,7 +59,8 @@ class App:
         elif request.path.startswith("/_sandbox/"):
             response = await control.answer(world, request)
         else:
-            response = router.answer(world, request)
+            with times.of_page(world, request.path):
+                response = router.answer(world, request)
         agenda.catch_up(world)
         return response
 

@@ -1,6 +1,7 @@
 """`/_sandbox/…`: the controls of the sandbox itself, for tests, demos and buttons."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -139,8 +140,9 @@ def _resend(world: World, kind: str, key: str) -> Doc:
 
 async def _events(world: World, request: Request) -> Doc:
     asked = request.asked()
-    wanted, limit = asked.get("type"), str(asked.get("limit", ""))
-    rows = [event for event in world.store.newest("event") if wanted in (None, event["type"])]
+    wanted, limit, after = asked.get("type"), str(asked.get("limit", "")), asked.get("after")
+    newer = itertools.takewhile(lambda event: event["id"] != after, world.store.newest("event"))
+    rows = [event for event in newer if wanted in (None, event["type"])]
     return {"data": rows[: int(limit) if limit.isdecimal() else MOST_EVENTS], "total": len(rows)}
 
 

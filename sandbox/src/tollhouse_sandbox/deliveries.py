@@ -14,6 +14,7 @@ from tollhouse_sandbox.documents import Doc, encode
 from tollhouse_sandbox.faults import Faults, takes_drop
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.store import Store
+from tollhouse_sandbox.versions import event_in_version
 
 _REORDER_WINDOW_SECONDS = 0.05
 
@@ -178,7 +179,7 @@ class Deliveries:
     async def _post(self, event: Doc, endpoint: Doc) -> tuple[int | None, str | None]:
         secret = (self._store.get("private", endpoint["id"]) or {})["secret"]
         version = endpoint["api_version"] or event["api_version"]
-        payload = encode({**event, "api_version": version})
+        payload = encode(event_in_version(self._store, event, version))
         now = self._clock.now() if self._config.signature_clock == "sandbox" else int(time.time())
         headers = {
             "Content-Type": "application/json; charset=utf-8",

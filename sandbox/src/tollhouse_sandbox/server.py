@@ -60,9 +60,7 @@ async def serving(config: Config) -> AsyncIterator[Running]:
             await asyncio.sleep(0.005)
         yield Running(world.base_url, mail.port if mail else None, world)
     finally:
-        server.should_exit = True
-        server.force_exit = True
-        await asyncio.wait({tasks[0]}, timeout=5)
+        await _stop(server, tasks[0])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -71,6 +69,20 @@ async def serving(config: Config) -> AsyncIterator[Running]:
         await world.deliveries.stop()
         world.store.close()
         sock.close()
+
+
+async def _stop(server: _Server, task: "asyncio.Task[None]") -> None:
+    """Hangs up. Where nobody waits for an answer that is at once, without uvicorn's pauses."""
+    server.should_exit = True
+    server.force_exit = True
+    if server.server_state.tasks or not server.started:
+        await asyncio.wait({task}, timeout=5)
+        return
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    await asyncio.sleep(0)
 
 
 def run_fast(work: Coroutine[None, None, _T]) -> _T:

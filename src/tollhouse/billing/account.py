@@ -7,6 +7,7 @@ import msgspec
 HANDLED_EVENTS = (
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
     "checkout.session.expired",
     "customer.subscription.created",
     "customer.subscription.updated",
@@ -14,6 +15,7 @@ HANDLED_EVENTS = (
     "customer.deleted",
     "invoice.payment_succeeded",
     "invoice.payment_failed",
+    "invoice.payment_action_required",
     "charge.refunded",
     "charge.dispute.closed",
     "payment_intent.succeeded",

@@ -13,6 +13,7 @@ from tollhouse.billing.owing import has_begun, standing_of
 from tollhouse.billing.packs import grant_purchases, note_awaited
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
@@ -75,6 +76,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     await grant_purchases(tx, catalog, customer, snapshot, now)
     await note_awaited(tx, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
+    await mark_used(tx, customer, snapshot, now)
     if plan_after != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, plan_after, now), customer=customer, now=now)
     await _look_again(tx, link, picture, now)

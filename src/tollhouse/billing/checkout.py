@@ -9,10 +9,11 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
-from tollhouse.billing.currencies import choose_currency, close_other_currencies, currency_of
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
+from tollhouse.billing.quote_coupons import apply_quote, quote_ended, still_open
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.billing.wanted import slug
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
@@ -115,8 +116,7 @@ async def start_checkout(
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
     await _refuse_subscribed(till, payer, asking_stripe=False)
-    async with till.store.reading() as tx:
-        own = await currency_of(tx, payer.customer)
+    own = await own_currency(till.store, till.gateway, payer.customer)
     version, price = choose_price(till.catalog, plan, interval, currency, own)
     price_id = await price_id_of(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
@@ -127,10 +127,15 @@ async def start_checkout(
         VERSION_KEY: str(version.version),
         OPENED_KEY: str(till.store.clock.now_ms()),
     }
+    applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
     session = await till.gateway.create_checkout(
-        stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata,
-        success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH,
+        stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata | applied.metadata,
+        success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH, coupon=applied.coupon,
+        expires_at=applied.closes_at,
     )  # fmt: skip
+    if not await still_open(till.store, applied):
+        await close_page(till, session)
+        raise quote_ended()
     async with till.store.transaction() as tx:
         await tx.execute(
             queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=version.plan,

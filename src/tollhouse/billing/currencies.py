@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tollhouse.billing import queries
+from tollhouse.billing.linking import link_of_customer
 from tollhouse.billing.model import CheckoutSession, Snapshot
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.catalog.model import PackPrice, Price
 from tollhouse.kernel.errors import InvalidRequest
-from tollhouse.store import Tx
+from tollhouse.store import Store, Tx
 
 Sold = TypeVar("Sold", Price, PackPrice)
 
@@ -20,6 +21,13 @@ async def currency_of(tx: Tx, customer: str) -> str | None:
     """In what this customer pays; None before its first purchase."""
     row = await tx.fetch_one(queries.CURRENCY, customer=customer)
     return None if row is None else row["currency"]
+
+
+async def own_currency(store: Store, gateway: StripeGateway, customer: str) -> str | None:
+    """The same at the moment of selling: who was never seen to buy may have bought a moment ago, so Stripe is asked."""
+    async with store.reading() as tx:
+        own, link = await currency_of(tx, customer), await link_of_customer(tx, customer)
+    return own if own is not None or link is None else first_currency(await gateway.snapshot(link.id))
 
 
 def first_currency(snapshot: Snapshot) -> str | None:
@@ -33,11 +41,11 @@ def first_currency(snapshot: Snapshot) -> str | None:
         if not subscription.status.startswith("incomplete")
     ]
     bought += [
-        (invoice.created_at, invoice.id, invoice.currency)
+        (invoice.paid_at or invoice.created_at, invoice.id, invoice.currency)
         for invoice in snapshot.invoices
         if invoice.status == "paid" and invoice.amount_paid_minor
     ]
-    bought += [(pack.created_at, pack.session, pack.paid.currency) for pack in snapshot.purchases if pack.paid.currency]
+    bought += [(pack.paid_at, pack.session, pack.paid.currency) for pack in snapshot.purchases if pack.paid.currency]
     return min(bought)[2] if bought else None
 
 

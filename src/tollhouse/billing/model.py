@@ -21,6 +21,7 @@ PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
 OPENED_KEY = "tollhouse_opened"
 SETUP_KEY = "tollhouse_setup_intent"
+QUOTE_KEY = "tollhouse_quote"
 PACK_KEY = "tollhouse_pack"
 PACK_METER_KEY = "tollhouse_pack_meter"
 PACK_AMOUNT_KEY = "tollhouse_pack_amount"
@@ -155,14 +156,18 @@ class Purchase(msgspec.Struct, frozen=True):
     meter: str
     amount: int
     paid: Money
-    created_at: int
+    paid_at: int
     expires_at: int | None = None
 
 
 class AwaitedPack(msgspec.Struct, frozen=True):
-    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`)."""
+    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`).
+
+    `payment`: its payment intent.
+    """
 
     session: str
+    payment: str
     pack: str
     due: Money
     failed: bool

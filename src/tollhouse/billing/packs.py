@@ -6,7 +6,7 @@ What was sold is written on the session when its page is opened, so that a later
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import CANCEL_PATH, Till
-from tollhouse.billing.currencies import choose_currency, close_other_currencies, currency_of
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
@@ -53,8 +53,7 @@ async def start_pack_checkout(
 
     Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
     """
-    async with till.store.reading() as tx:
-        own = await currency_of(tx, payer.customer)
+    own = await own_currency(till.store, till.gateway, payer.customer)
     pack, price = choose_pack(till.catalog, name, currency, own)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
@@ -100,11 +99,11 @@ async def _price_id(till: Till, pack: Pack, price: PackPrice) -> str:
 async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> int:
     """A lot for every paid session that has none yet, oldest first. The number granted now.
 
-    One that cannot be granted (its meter is gone, too many lots) is told to staff and tried again at the next look; it
+    One that cannot be granted (its meter is gone, too many lots) is told to staff once and tried again at every look; it
     never holds up the rest.
     """
     granted = 0
-    for purchase in sorted(snapshot.purchases, key=lambda found: (found.created_at, found.session)):
+    for purchase in sorted(snapshot.purchases, key=lambda found: (found.paid_at, found.session)):
         new = NewLot(purchase.meter, purchase.amount, "bought", purchase.expires_at)
         note: dict[str, object] = {"session": purchase.session, "pack": purchase.pack}
         try:
@@ -112,7 +111,8 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
         except (InvalidRequest, Conflict) as error:
-            await outbox.put(tx, _not_granted(customer, purchase, str(error)), customer=customer, now=now)
+            alert = _not_granted(customer, purchase, str(error))
+            await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)
     return granted
 
 

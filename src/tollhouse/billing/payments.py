@@ -37,13 +37,15 @@ class PaymentView(msgspec.Struct, frozen=True):
     failure: str | None
 
 
-async def keep(tx: Tx, customer: str, payment: Payment, now: int) -> None:
-    """Keep a payment as it stands. A further failed attempt is told once; one of an invoice is told with its invoice."""
+async def keep(tx: Tx, customer: str, payment: Payment, now: int, *, told: bool = False) -> None:
+    """Keep a payment as it stands. A further failed attempt is told once, unless it is `told` with what it pays, as that of
+    an invoice is.
+    """
     found = await tx.fetch_one(_READ, cell=cell_of(customer), customer=customer, id=payment.id)
     code = payment.failure_code[:LONGEST_CODE] if payment.failure_code is not None else None
     attempt = (payment.charge, code, payment.failure)
     known = (found["charge"], found["failure_code"], found["failure"]) if found is not None else None
-    if payment.failure is not None and payment.invoice is None and attempt != known:
+    if payment.failure is not None and payment.invoice is None and not told and attempt != known:
         fact = PaymentFailed(
             customer, "", payment.amount_minor, payment.currency, declined=payment.declined, payment=payment.id
         )

@@ -11,10 +11,11 @@ import msgspec
 
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, already_subscribed, choose_price, close_page, price_id_of
-from tollhouse.billing.currencies import currency_of
+from tollhouse.billing.currencies import own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, PLAN_KEY, SETUP_KEY, VERSION_KEY, Setup, Subscription
 from tollhouse.billing.prices import read_prices
+from tollhouse.billing.quote_coupons import apply_quote
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.stripe import intents
 from tollhouse.kernel.clock import MINUTE
@@ -70,8 +71,7 @@ async def subscribe(
     Raises InvalidRequest (unknown plan, interval or currency, a setup intent of somebody else, `card_declined`), TooManyAttempts,
     Conflict (`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`), Unavailable.
     """
-    async with till.store.reading() as tx:
-        own = await currency_of(tx, payer.customer)
+    own = await own_currency(till.store, till.gateway, payer.customer)
     version, price = choose_price(till.catalog, plan, interval, currency, own)
     await _count(till, payer, address, "")
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
@@ -87,9 +87,10 @@ async def subscribe(
             VERSION_KEY: str(version.version),
             SETUP_KEY: setup.id,
         }
+        applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
         made = await intents.subscribe(
-            till.gateway, stripe_id, price_id, setup.payment_method or "", metadata,
-            f"tollhouse-subscribe-{setup.id}-{price_id}",
+            till.gateway, stripe_id, price_id, setup.payment_method or "", metadata | applied.metadata,
+            f"tollhouse-subscribe-{setup.id}-{price_id}-{applied.coupon}", applied.coupon,
         )  # fmt: skip
         answer = await _standing(till, made.id, made.status, made.invoice)
     await refresh(till, payer.customer)
@@ -196,7 +197,7 @@ async def _standing(till: Till, subscription: str, status: str, invoice: str | N
     payment, opened = begun
     if payment.status == "requires_action":
         return Subscribed("requires_action", subscription, opened.client_secret)
-    if payment.status == "requires_payment_method":
+    if payment.status in ("requires_payment_method", "canceled"):  # canceled: given up by an earlier call
         await _give_up(till, subscription, invoice)
         raise InvalidRequest(
             payment.failure or "the card was declined", code="card_declined", reason=payment.failure_code,

@@ -121,8 +121,9 @@ class Syncer:
             applied = await apply(tx, self.catalog, known, snapshot, now)
             if again:
                 await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)
+            by_bank = {pack.payment for pack in snapshot.awaited}
             for payment in payments:
-                await keep(tx, known.customer, payment, now)
+                await keep(tx, known.customer, payment, now, told=payment.id in by_bank)
             for event in read:
                 session: dict[str, Value] = {
                     "cell": cell_of(known.customer),

@@ -1,6 +1,17 @@
 """Stripe's customers and prices (outside the cells), and what each of our customers has there."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from tollhouse.store import metadata
 
@@ -96,6 +107,35 @@ payment_intent = Table(
     Column("failure_code", String(100)),
     Column("failure", Text),
     PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+quote = Table(
+    "quote",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(60), nullable=False),
+    Column("plan", String(80), nullable=False),
+    Column("every", String(10), nullable=False),
+    Column("kind", String(10), nullable=False),  # percent, amount (off), price
+    Column("value", BigInteger, nullable=False),  # hundredths of a percent, or minor units
+    Column("currency", String(3), nullable=False),
+    Column("duration", String(10), nullable=False),  # once, months, forever
+    Column("months", Integer),
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("status", String(10), nullable=False),  # open, used, withdrawn; an open one past its time is expired
+    Column("open_plan", String(80)),  # its plan while it is open: one for each customer and plan
+    Column("coupon", String(255)),  # of Stripe's, once it stood on a Checkout page
+    Column("subscription", String(255)),
+    Column("used_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+    Column("withdrawn_by", String(254)),
+    Column("withdrawn_why", String(500)),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+    UniqueConstraint("cell", "customer", "open_plan"),
 )
 
 subscribing = Table(

@@ -83,7 +83,7 @@ class Pack(msgspec.Struct, frozen=True):
     amount: int
     prices: tuple[PackPrice, ...]
     description: str = ""
-    expires_after_ms: int | None = None  # counted from the moment at which its Checkout page was opened
+    expires_after_ms: int | None = None  # counted from the moment at which it was paid
 
 
 class Support(msgspec.Struct, frozen=True):

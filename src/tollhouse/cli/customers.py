@@ -9,6 +9,7 @@ from tollhouse.admission.lapsing import read_current
 from tollhouse.billing.actions import subscription_of
 from tollhouse.billing.model import OWING_STATUSES
 from tollhouse.catalog.actions import publish
+from tollhouse.catalog.model import Catalog
 from tollhouse.cli.database import in_transaction, known_configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
 from tollhouse.customers.actions import resolve
@@ -18,6 +19,7 @@ from tollhouse.identity.emails import plain_text
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.money import Money, written
 from tollhouse.ledger import actions as ledger
+from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import Standing
 from tollhouse.store import Tx
 
@@ -69,7 +71,7 @@ def _set(reference: str, standing: Standing, reason: str, config: ConfigOption, 
     async def work(tx: Tx, now: int) -> str:
         customer = await resolve(tx, reference)
         catalog = await publish(tx, found.catalog, now)
-        owing = standing == "good" and await _owes(tx, customer)
+        owing = standing == "good" and await _owes(tx, catalog, customer, now)
         await ledger.block(tx, catalog, customer, "past_due" if owing else standing, now, kept)
         return customer
 
@@ -118,6 +120,9 @@ def _money_of(value: LotMoney | None) -> list[str]:
     ]
 
 
-async def _owes(tx: Tx, customer: str) -> bool:
+async def _owes(tx: Tx, catalog: Catalog, customer: str, now: int) -> bool:
+    """Whether a plan that the customer has is not paid; one that never began is not owed."""
     subscription = await subscription_of(tx, customer)
-    return subscription is not None and subscription.status in OWING_STATUSES
+    if subscription is None or subscription.status not in OWING_STATUSES:
+        return False
+    return subscription.plan == (await read_state(tx, catalog, customer, now)).plan

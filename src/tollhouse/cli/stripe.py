@@ -12,8 +12,10 @@ from tollhouse.catalog import Catalog, Configuration
 from tollhouse.cli.at_stripe import at_stripe
 from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
+from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
 from tollhouse.cli.stripe_setup import setup
+from tollhouse.cli.unmapped import unmapped
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
 from tollhouse.kernel.clock import rfc3339
@@ -37,6 +39,8 @@ def register(app: typer.Typer) -> None:
     group.command("events")(events)
     group.command("replay")(replay)
     group.command("reconcile")(reconcile)
+    group.command("payments")(payments)
+    group.command("unmapped")(unmapped)
     app.add_typer(group, name="stripe")
 
 

@@ -121,6 +121,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     standing: Standing
     created_at: str
     meters: dict[str, MeterView]
+    past_due_at: str | None = None
+    """A payment failed: past due from then on, unless it is made before (the time of grace)."""
 
 
 class EntryView(msgspec.Struct, frozen=True):

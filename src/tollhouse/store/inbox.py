@@ -65,6 +65,10 @@ _REPLAY = Sql(
     " claimed_until = null"
     " where source = :source and id = :id and status <> 'pending'"
 )
+_REPLAY_PARKED = Sql(
+    "update inbox set status = 'pending', attempts = 0, due_at = :now, claim = null, claimed_until = null"
+    " where source = :source and subject = :subject and status = 'parked'"
+)
 _READ = Sql(f"select {_FIELDS} from inbox where source = :source and id = :id")
 _LIST = Sql(
     f"select {_FIELDS} from inbox where source = :source and status = :status and received_at < :before"
@@ -167,6 +171,11 @@ async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str
 async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
     """Let a parked or finished event be handled again. False when there is none, or it is pending anyway."""
     return await tx.execute(_REPLAY, source=source, id=id, now=now) > 0
+
+
+async def replay_parked(tx: Tx, source: str, subject: str, now: int) -> int:
+    """Let every parked event of this subject be handled again. How many."""
+    return await tx.execute(_REPLAY_PARKED, source=source, subject=subject, now=now)
 
 
 async def read(tx: Tx, source: str, id: str) -> Event | None:

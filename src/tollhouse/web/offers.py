@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import msgspec
 
-from tollhouse.catalog.model import Catalog, Every, Meter, PlanVersion, Price, Support
+from tollhouse.billing.quotes import Quote
+from tollhouse.catalog.model import Catalog, Every, Meter, PackPrice, PlanVersion, Price, Support
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.views import Amount
 
@@ -36,10 +37,21 @@ class PlanOffer(msgspec.Struct, frozen=True):
     saving: float | None  # of a yearly price over twelve months, 0 to 1
     state: str  # current, free, buy, contact, elsewhere (sold, and not in the customer's currency)
     marked: bool
+    quote: Quote | None = None  # staff's, for the customer who looks
+
+    @property
+    def quoted_minor(self) -> int | None:
+        """What the customer pays in place of the price, where staff have quoted."""
+        return (
+            self.quote.price_of(self.price.amount_minor) if self.quote is not None and self.price is not None else None
+        )
 
 
 class PackOffer(msgspec.Struct, frozen=True):
-    """Credits to be bought once, at one of the pack's prices. `lasts_ms` None: they never expire."""
+    """Credits to be bought once, at the price in the reader's currency or the first one, or at one of the `others`.
+
+    `lasts_ms` None: they never expire.
+    """
 
     pack: str
     title: str
@@ -48,6 +60,7 @@ class PackOffer(msgspec.Struct, frozen=True):
     label: str
     price_minor: int
     currency: str
+    others: tuple[PackPrice, ...]
     lasts_ms: int | None
 
 
@@ -85,6 +98,17 @@ def offers(
     first = first_meter(catalog)
     chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
     return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in catalog.plans.values()]
+
+
+def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[PlanOffer]:
+    """The same offers with the customer's open quotes, each at the plan and term that it is for."""
+    known = {(quote.plan, quote.every, quote.currency): quote for quote in quotes if quote.status == "open"}
+    return [
+        msgspec.structs.replace(one, quote=known.get((one.plan, one.price.every, one.price.currency)))
+        if one.price is not None and one.state == "buy"
+        else one
+        for one in offered
+    ]
 
 
 def has_both_periods(catalog: Catalog, own: str | None = None) -> bool:
@@ -139,6 +163,7 @@ def pack_offers(catalog: Catalog, currency: str | None = None, own: str | None =
                 meter.label or meter.name,
                 price.amount_minor,
                 price.currency,
+                tuple(other for other in sold if other != price),
                 pack.expires_after_ms,
             )
         )

@@ -5,6 +5,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from tollhouse.billing.actions import currency_of
+from tollhouse.billing.quotes import Quote, quotes_of
 from tollhouse.catalog.model import Every
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.ledger.book import read_state
@@ -49,13 +50,14 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     visit = await receive(site, request)
     catalog = site.house.catalog
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
-    current, own = await _present_plan(site, visit)
+    current, own, quotes = await _present_plan(site, visit)
     sold_in = offers.currencies_of(catalog)
     asked = visit.shell.query.get("currency", "").lower()
     currency = own or (asked if asked in sold_in else None)
     both = offers.has_both_periods(catalog, own)
     marked = visit.shell.query.get("plan")
-    plans = offers.offers(catalog, every, current=current, marked=marked, currency=currency, own=own)
+    sold = offers.offers(catalog, every, current=current, marked=marked, currency=currency, own=own)
+    plans = offers.with_quotes(sold, quotes)
     values = {
         "plans": plans,
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
@@ -72,16 +74,17 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
 
 
-async def _present_plan(site: Site, visit: Visit) -> tuple[str | None, str | None]:
-    """The plan of the customer who looks at the prices, and in what it pays; None for visitors."""
+async def _present_plan(site: Site, visit: Visit) -> tuple[str | None, str | None, list[Quote]]:
+    """The plan of the customer who looks at the prices, in what it pays, and its quotes; nothing for visitors."""
     if visit.session is None:
-        return None, None
+        return None, None, []
     async with site.store.reading() as tx:
         customer = await customer_of_user(tx, visit.session.user.id)
         if customer is None:
-            return None, None
-        state = await read_state(tx, site.house.catalog, customer, site.now())
-        return state.plan, await currency_of(tx, customer)
+            return None, None, []
+        now = site.now()
+        state = await read_state(tx, site.house.catalog, customer, now)
+        return state.plan, await currency_of(tx, customer), await quotes_of(tx, customer, now)
 
 
 @get("/static/{name:str}", cache_control=None)

@@ -102,11 +102,52 @@ def delete(world: World, invoice: Doc) -> None:
     world.emit("invoice.deleted", invoice)
 
 
+def preview(world: World, customer: Doc, subscription: Doc, lines: list[Doc], period: tuple[int, int]) -> Doc:
+    """The invoice that these lines would make, which is kept nowhere."""
+    taken_off = discounts.apply(world, subscription, lines)
+    key = new_id("upcoming_in")
+    for line in lines:
+        line.update(id=f"il_tmp_{line['id'].removeprefix('il_')}", invoice=key)
+    details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+    invoice = _document(
+        world,
+        customer,
+        key,
+        lines,
+        billing_reason="upcoming",
+        collection_method=subscription["collection_method"],
+        currency=subscription["currency"],
+        discounts=[each["discount"] for each in taken_off],
+        next_payment_attempt=period[1] + world.config.finalize_after_seconds,
+        parent={"quote_details": None, "subscription_details": details, "type": "subscription_details"},
+        period_end=period[1],
+        period_start=period[0],
+        total_discount_amounts=taken_off,
+        total_pretax_credit_amounts=discounts.credits_of(taken_off),
+    )
+    starting: int = customer["balance"]
+    due = max(0, invoice["total"] + starting)
+    invoice.update(
+        amount_due=due,
+        amount_remaining=due,
+        ending_balance=invoice["total"] + starting - due,
+        starting_balance=starting,
+    )
+    return invoice
+
+
 def _create(world: World, customer: Doc, lines: list[Doc], **facts: object) -> Doc:
     key = new_id("in")
     for line in lines:
         _own(world, key, line)
-    invoice: Doc = {
+    invoice = _document(world, customer, key, lines, **facts)
+    world.store.put("invoice", invoice)
+    world.emit("invoice.created", invoice)
+    return invoice
+
+
+def _document(world: World, customer: Doc, key: str, lines: list[Doc], **facts: object) -> Doc:
+    return {
         "id": key,
         "object": "invoice",
         **snapshot(INVOICE),
@@ -122,12 +163,10 @@ def _create(world: World, customer: Doc, lines: list[Doc], **facts: object) -> D
         "customer_tax_exempt": customer["tax_exempt"],
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
+        "test_clock": customer["test_clock"],
         **_totals(lines),
         **facts,
     }
-    world.store.put("invoice", invoice)
-    world.emit("invoice.created", invoice)
-    return invoice
 
 
 def _own(world: World, invoice: str, line: Doc) -> None:

@@ -141,6 +141,8 @@ def collect(
     else:
         world.store.put("invoice", invoice)
         world.emit("invoice.payment_action_required", invoice)
+        if off_session:  # nobody is there to answer: for the invoice that is a failed attempt, too
+            record_failure(world, invoice)
     return None
 
 

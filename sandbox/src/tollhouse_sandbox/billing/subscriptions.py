@@ -130,7 +130,7 @@ def settle_invoice(world: World, invoice: Doc) -> None:
     if subscription["status"] not in ("active", "past_due", "trialing") or not invoice["attempted"]:
         return
     intent = invoices.intent_of(world, invoice)
-    if intent and intent["status"] in ("processing", "requires_action"):
+    if intent and intent["status"] == "processing":
         return
     out_of_retries = invoice["next_payment_attempt"] is None
     if out_of_retries and world.config.after_last_retry == "cancel":
@@ -198,7 +198,9 @@ def advance_invoice(world: World, invoice: Doc) -> None:
     if invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
         invoices.send(world, invoice)
     elif invoice["status"] == "open":
-        invoices.collect(world, invoice, card_of(world, invoice), off_session=True)
+        address = f"{world.base_url}/invoice/{invoice['id']}"
+        card = card_of(world, invoice)
+        invoices.collect(world, invoice, card, off_session=True, asks_owner=True, return_url=address)
     settle_invoice(world, invoice)
 
 
@@ -251,6 +253,7 @@ def _document(world: World, customer: Doc, currency: str, metadata: Doc, trial_e
         "metadata": metadata,
         "start_date": now,
         "status": "trialing" if trial_end else "incomplete",
+        "test_clock": customer["test_clock"],
         "trial_end": trial_end,
         "trial_start": now if trial_end else None,
     }

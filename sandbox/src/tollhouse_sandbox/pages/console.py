@@ -7,6 +7,7 @@ from tollhouse_sandbox.billing.periods import boundary
 from tollhouse_sandbox.documents import encode
 from tollhouse_sandbox.http import Request, Response, redirect
 from tollhouse_sandbox.pages.render import page
+from tollhouse_sandbox.versions import VERSIONS
 from tollhouse_sandbox.world import INTERNAL, World
 
 _STEPS = {"day": ("day", 1), "month": ("month", 1), "year": ("year", 1)}
@@ -61,7 +62,17 @@ def events(world: World, request: Request) -> Response:
 def deliveries(world: World) -> Response:
     """The latest deliveries, each with a button to send it again."""
     rows = [delivery for delivery, _ in zip(world.store.newest("delivery"), range(300), strict=False)]
-    return page(world, "deliveries.html", rows=rows, total=world.store.count("delivery"))
+    endpoints = list(world.store.oldest("webhook_endpoint"))
+    total = world.store.count("delivery")
+    return page(world, "deliveries.html", rows=rows, total=total, endpoints=endpoints, versions=VERSIONS)
+
+
+def write_in_version(world: World, request: Request, key: str) -> Response:
+    """Chooses the API version in which an endpoint is written to; empty: today's."""
+    endpoint, version = world.store.get("webhook_endpoint", key), request.form().get("version", "")
+    if endpoint and version in ("", *VERSIONS):
+        world.store.put("webhook_endpoint", {**endpoint, "api_version": version or None})
+    return redirect("/deliveries")
 
 
 def resend(world: World, key: str) -> Response:

@@ -44,4 +44,9 @@ def _show(world: World, document: Doc, typed: dict[str, str], errors: dict[str, 
     status = 402 if errors else 200
     intent = invoices.intent_of(world, document)
     waits = intent is not None and intent["status"] == "processing"
-    return page(world, "invoice.html", status=status, invoice=document, typed=typed, errors=errors, waits=waits)
+    bank = None
+    if intent and intent["status"] == "requires_action":
+        bank = intent["next_action"]["redirect_to_url"]["url"]
+    return page(
+        world, "invoice.html", status=status, invoice=document, typed=typed, errors=errors, waits=waits, bank=bank
+    )

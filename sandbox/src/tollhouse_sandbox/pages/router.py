@@ -37,6 +37,8 @@ def answer(world: World, request: Request) -> Response:
             return console.deliveries(world)
         case "POST", ["deliveries", key, "resend"]:
             return console.resend(world, key)
+        case "POST", ["endpoints", key, "version"]:
+            return console.write_in_version(world, request, key)
         case "GET", ["mail"]:
             return inbox.listing(world)
         case "GET", ["mail", key]:

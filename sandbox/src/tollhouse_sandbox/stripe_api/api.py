@@ -12,9 +12,10 @@ from tollhouse_sandbox.errors import StripeError, invalid
 from tollhouse_sandbox.faults import ApiError, takes_api_error
 from tollhouse_sandbox.http import Request, Response
 from tollhouse_sandbox.identifiers import new_id
-from tollhouse_sandbox.stripe_api import forms, routes
+from tollhouse_sandbox.stripe_api import forms, routes, times
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.expand import expanded
+from tollhouse_sandbox.versions import in_version
 from tollhouse_sandbox.world import Caller, World
 
 _KEY_SECONDS = 86_400
@@ -57,14 +58,14 @@ def _failed(error: ApiError, request_id: str, request: Request) -> Response:
 def _answer(world: World, request: Request, request_id: str) -> Response:
     livemode = _authenticate(world, request.headers.get("authorization", ""))
     _check_version(request.headers.get("stripe-version", API_VERSION))
-    found = routes.find(request.method, request.path)
-    if found is None:
+    route = routes.find(request.method, request.path)
+    if route is None:
         raise StripeError(
             404,
             f"Unrecognized request URL ({request.method}: {request.path}). Please see https://stripe.com/docs or we can"
             " help at https://support.stripe.com/.",
         )
-    handler, ids = found
+    handler, ids = route
     text = request.query if request.method in ("GET", "DELETE") and not request.body else _text(request.body)
     sent = forms.parse(text)
     expand = _expand_paths(sent.pop("expand", []))
@@ -72,9 +73,9 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     if key is None:
         call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
         world.caller = Caller(request_id, None)
-        return _respond(
-            200, expanded(world.store, handler(call), expand) if expand else handler(call), request_id, request
-        )
+        with times.of_call(world, ids, sent):
+            found = handler(call)
+        return _respond(200, _told(world, request, found, expand), request_id, request)
     fingerprint = hashlib.sha256(f"{request.path}\n{text}".encode()).hexdigest()
     remembered = _recall(world, key, livemode, fingerprint, request.path)
     if remembered:
@@ -84,13 +85,21 @@ def _answer(world: World, request: Request, request_id: str) -> Response:
     call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
     world.caller = Caller(request_id, key)
     try:
-        response = _respond(200, expanded(world.store, handler(call), expand), request_id, request)
+        with times.of_call(world, ids, sent):
+            found = handler(call)
+        response = _respond(200, _told(world, request, found, expand), request_id, request)
     except StripeError as problem:
         if problem.status != 402:
             raise
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     _remember(world, key, livemode, _Remembered(fingerprint, request.path, response.status, response.body.decode()))
     return response
+
+
+def _told(world: World, request: Request, document: Doc, expand: list[str]) -> Doc:
+    """The document as it is answered: expanded, in the version that the caller speaks."""
+    whole = expanded(world.store, document, expand) if expand else document
+    return in_version(world.store, whole, request.headers.get("stripe-version", API_VERSION))
 
 
 def _authenticate(world: World, header: str) -> bool:

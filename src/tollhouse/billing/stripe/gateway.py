@@ -203,14 +203,16 @@ class StripeGateway:
 
     async def purchases(self, stripe_id: str) -> tuple[tuple[model.Purchase, ...], tuple[model.AwaitedPack, ...]]:
         """Every pack that this customer has paid; and those that a bank has been asked to pay."""
-        params = {"customer": stripe_id, "status": "complete"}
+        params = {"customer": stripe_id, "status": "complete", "expand": ["data.payment_intent.latest_charge"]}
         purchases, awaited = [], []
         async for session in self._every("/v1/checkout/sessions", params, wire.CheckoutSession):
-            purchase, intent = translate.purchase(session), translate.name_of(session.payment_intent)
+            purchase, intent = translate.purchase(session), session.payment_intent
             if purchase is not None:
                 purchases.append(purchase)
-            elif session.mode == "payment" and session.payment_status == "unpaid" and intent is not None:
-                awaited.append(translate.awaited_pack(session, await self._intent_status(intent)))
+            elif (
+                session.mode == "payment" and session.payment_status == "unpaid" and isinstance(intent, wire.PaidIntent)
+            ):
+                awaited.append(translate.awaited_pack(session, intent))
         return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:
@@ -306,10 +308,15 @@ class StripeGateway:
         metadata: Mapping[str, str],
         success_url: str,
         cancel_url: str,
+        coupon: str | None = None,
+        expires_at: int | None = None,
     ) -> model.CheckoutSession:
-        """A Checkout page on which this customer subscribes to this price, or pays it once."""
+        """A Checkout page on which this customer subscribes to this price, or pays it once, less what `coupon` takes off.
+
+        It closes at `expires_at` (ms), 24 hours on by default.
+        """
         made = "subscription_data" if mode == "subscription" else "payment_intent_data"
-        params = {
+        params: dict[str, object] = {
             "mode": mode,
             "customer": stripe_id,
             "client_reference_id": customer,
@@ -319,6 +326,10 @@ class StripeGateway:
             "success_url": success_url,
             "cancel_url": cancel_url,
         }
+        if coupon is not None:
+            params["discounts"] = [{"coupon": coupon}]
+        if expires_at is not None:
+            params["expires_at"] = expires_at // 1000
         return translate.checkout_session(
             await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
         )

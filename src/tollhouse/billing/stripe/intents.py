@@ -151,8 +151,9 @@ async def cancel(gateway: StripeGateway, subscription: str) -> None:
 
 
 async def subscribe(
-    gateway: StripeGateway, stripe_id: str, price: str, method: str, metadata: Mapping[str, str], key: str
-) -> NewSubscription:
+    gateway: StripeGateway, stripe_id: str, price: str, method: str, metadata: Mapping[str, str], key: str,
+    coupon: str | None = None,
+) -> NewSubscription:  # fmt: skip
     """Subscribe the customer to this price, paid with this method at once; `incomplete` where that did not go through."""
     params: dict[str, object] = {
         "customer": stripe_id,
@@ -162,6 +163,8 @@ async def subscribe(
         "off_session": False,
         "metadata": dict(metadata),
     }
+    if coupon is not None:
+        params["discounts"] = [{"coupon": coupon}]
     made = await gateway._call("post", "/v1/subscriptions", params, _Made, key)
     return NewSubscription(made.id, made.status, name_of(made.latest_invoice))
 

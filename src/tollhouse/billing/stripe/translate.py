@@ -149,25 +149,34 @@ def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
     amount, lasts = sold.get(model.PACK_AMOUNT_KEY, ""), sold.get(model.PACK_EXPIRY_KEY, "")
     if given.mode != "payment" or given.payment_status != "paid" or not (_is_number(amount) and _is_number(lasts)):
         return None
+    paid_at = _ms(_paid_at(given))
     return model.Purchase(
         session=given.id,
         pack=sold.get(model.PACK_KEY, ""),
         meter=sold.get(model.PACK_METER_KEY, ""),
         amount=int(amount),
         paid=Money(given.amount_total or 0, given.currency or ""),
-        created_at=_ms(given.created),
-        expires_at=_ms(given.created) + int(lasts) if int(lasts) else None,
+        paid_at=paid_at,
+        expires_at=paid_at + int(lasts) if int(lasts) else None,
     )
 
 
-def awaited_pack(given: wire.CheckoutSession, payment: str) -> model.AwaitedPack:
-    """A pack's session that is complete and not paid, by the status of its payment intent."""
+def awaited_pack(given: wire.CheckoutSession, payment: wire.PaidIntent) -> model.AwaitedPack:
+    """A pack's session that is complete and not paid, by its payment intent."""
     return model.AwaitedPack(
         given.id,
+        payment.id,
         (given.metadata or {}).get(model.PACK_KEY, ""),
         Money(given.amount_total or 0, given.currency or ""),
-        failed=payment != "processing",
+        failed=payment.status != "processing",
     )
+
+
+def _paid_at(given: wire.CheckoutSession) -> int:
+    """When the payment was made; a page may have stood open for a day before. Without a charge, when that page was made."""
+    intent = given.payment_intent
+    charge = intent.latest_charge if isinstance(intent, wire.PaidIntent) else None
+    return charge.created if isinstance(charge, wire.PaidCharge) else given.created
 
 
 def _is_number(text: str) -> bool:

@@ -249,6 +249,18 @@ class Customer(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
 
 
+class PaidCharge(msgspec.Struct, frozen=True):
+    created: int
+
+
+class PaidIntent(msgspec.Struct, frozen=True):
+    """A session's payment, where it was asked for as a whole."""
+
+    id: str
+    status: str
+    latest_charge: str | PaidCharge | None = None
+
+
 class CheckoutSession(msgspec.Struct, frozen=True):
     id: str
     created: int
@@ -258,7 +270,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     metadata: dict[str, str] | None = None
     mode: str = "subscription"
     payment_status: str | None = None
-    payment_intent: Reference | None = None
+    payment_intent: str | PaidIntent | None = None
     amount_total: int | None = None
     currency: str | None = None
 
