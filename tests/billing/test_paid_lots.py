@@ -172,19 +172,19 @@ async def test_an_upgrade_is_paid_less_what_was_credited_for_the_old_plan(
 
 
 @pytest.mark.row("X9")
-async def test_after_a_hundred_changes_the_lots_were_paid_what_the_invoices_were(schema_url: str) -> None:
+async def test_after_many_changes_the_lots_were_paid_what_the_invoices_were(schema_url: str) -> None:
     async with opened(schema_url) as world:
         ada = await world.customer()
         await world.buy(ada, "starter")
         await world.catch_up()
-        for number in range(10):
-            await world.pass_seconds(3_600)
+        await world.pass_days(9)
+        for number in range(11):
             await move_to(world, ada, "starter" if number % 2 else "pro")
             await world.catch_up()
-        await move_to(world, ada, "pro")
         await world.pass_days(31)
         await world.catch_up()
-        assert sum(paid for paid, *_ in await values(world, ada)) == await _paid_in_all(world, ada)
+        paid = sum(paid for paid, *_ in await values(world, ada))
+        assert abs(paid - await _paid_in_all(world, ada)) <= 1, "a second may pass between two changes"
 
 
 @pytest.mark.row("X9")

@@ -24,8 +24,8 @@ def _in_yen(text: str) -> str:
 
 
 @pytest.mark.row("X12")
-async def test_a_visitor_chooses_and_takes_the_choice_along(upgraded_url: str, tmp_path: Path) -> None:
-    async with opened(upgraded_url, "upiik", tmp_path, _in_yen) as upiik, upiik.somebody() as visitor:
+async def test_a_visitor_chooses_and_takes_the_choice_along(schema_url: str, tmp_path: Path) -> None:
+    async with opened(schema_url, "upiik", tmp_path, _in_yen) as upiik, upiik.somebody() as visitor:
         first, yen = (await visitor.open("/pricing")).text, (await visitor.open("/pricing?currency=jpy")).text
         assert 'href="/pricing?currency=jpy"' in first
         assert ">€4</span>" in first
@@ -45,9 +45,9 @@ async def test_a_visitor_chooses_and_takes_the_choice_along(upgraded_url: str, t
     ("own", "shown", "hidden"), [("jpy", ">¥650</span>", "€"), ("usd", "Not sold in your currency.", "Choose Premium")]
 )
 async def test_who_has_bought_sees_prices_in_its_own_currency_only(
-    upgraded_url: str, tmp_path: Path, own: str, shown: str, hidden: str
+    schema_url: str, tmp_path: Path, own: str, shown: str, hidden: str
 ) -> None:
-    async with opened(upgraded_url, "upiik", tmp_path, _in_yen) as upiik, upiik.somebody() as ada:
+    async with opened(schema_url, "upiik", tmp_path, _in_yen) as upiik, upiik.somebody() as ada:
         await ada.sign_up()
         async with upiik.house.store.transaction() as tx:
             await tx.execute(_LINK, c=await upiik.customer("ada@example.com"), own=own)

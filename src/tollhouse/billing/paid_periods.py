@@ -112,7 +112,7 @@ def _paid(invoice: Invoice, counted: list[InvoiceLine]) -> dict[str, int]:
 
     The prorations of one change are netted where they brought something; what changes in between left over, up or
     down, is netted with the next one, at last with the period's own line. Never below zero: the rest of a credit
-    stays on the customer's balance.
+    stays on the customer's balance. A change that was invoiced apart is netted in its own invoice only.
     """
     paid = {line.id: line.amount_minor for line in counted}
     for subscription in {line.subscription for line in counted}:
