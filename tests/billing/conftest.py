@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.billing.shop import Shop, open_shop
+from tests.billing.shop import Serving, Shop, open_shop
 from tests.billing.world import World, opened
 from tests.cli.running import CommandLine
 from tollhouse_sandbox.config import Config
@@ -43,3 +43,17 @@ async def quick_world(schema_url: str) -> AsyncIterator[World]:
     """For stories that are lived again and again."""
     async with opened(schema_url, quick=True) as world:
         yield world
+
+
+@pytest.fixture
+def served(tollhouse: CommandLine, sandbox: Running, database_url: str, tmp_path: Path) -> Iterator[Shop]:
+    """AURION, set up at Stripe and served with the secret of its endpoint; nothing is wrong."""
+    shop = open_shop(tollhouse, sandbox, database_url)
+    with Serving(shop, tmp_path / "serving") as server:
+        shop.command.set(TOLLHOUSE_URL=server.url)
+        secret = shop.setup()["webhook_secret"]
+        shop.command.set(STRIPE_WEBHOOK_SECRET=secret)
+        server.environ.update(STRIPE_WEBHOOK_SECRET=secret)
+        server.start()
+        shop.server = server
+        yield shop

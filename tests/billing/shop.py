@@ -10,7 +10,8 @@ import stripe
 
 from tests.cli.running import CommandLine, Ran
 from tests.sandbox.outside import Controls
-from tests.support.serving import SESSION_SECRET
+from tests.support.postgres import free_port
+from tests.support.serving import SESSION_SECRET, RunningServer
 from tollhouse import presets
 from tollhouse.billing.ids_file import Ids, read_ids
 from tollhouse.store import schema
@@ -25,7 +26,10 @@ AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
 class Shop:
     """The command line of an installation, and the merchant's own view of its Stripe account."""
 
-    def __init__(self, command: CommandLine, sandbox: Running, key: str = KEY) -> None:
+    server: RunningServer
+
+    def __init__(self, command: CommandLine, sandbox: Running, key: str = KEY, database_url: str = "") -> None:
+        self.database_url = database_url
         self.command = command
         self.sandbox = sandbox
         self.client = stripe.StripeClient(key, base_addresses={"api": sandbox.url}, max_network_retries=0)
@@ -83,4 +87,21 @@ def open_shop(command: CommandLine, sandbox: Running, database_url: str) -> Shop
         DATABASE_URL=database_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, STRIPE_SECRET_KEY=KEY,
         STRIPE_API_BASE=sandbox.url,
     )  # fmt: skip
-    return Shop(command, sandbox)
+    return Shop(command, sandbox, database_url=database_url)
+
+
+class Serving:
+    """A server of this shop that is started by whoever knows its secret."""
+
+    def __init__(self, shop: Shop, directory: Path) -> None:
+        directory.mkdir()
+        environ = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": shop.sandbox.url}
+        self.server = RunningServer(
+            shop.database_url, AURION, directory, secret_key="", port=free_port(), prelude="", **environ
+        )
+
+    def __enter__(self) -> RunningServer:
+        return self.server
+
+    def __exit__(self, *failure: object) -> None:
+        self.server.kill()

@@ -12,6 +12,7 @@ from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.errors import StripeError
 from tollhouse_sandbox.faults import Faults
 from tollhouse_sandbox.http import Request, Response, as_json
+from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.world import INTERNAL, World
 
 MOST_EVENTS = 1_000
@@ -34,6 +35,8 @@ async def answer(world: World, request: Request) -> Response:
                 return as_json(_resend(world, kind, key))
             case "POST", ["disputes", key, "close"]:
                 return as_json(_close_dispute(world, key, request))
+            case "POST", ["webhook_endpoints", key, "roll"]:
+                return as_json(_roll_secret(world, key, request))
             case "DELETE", ["mail"]:
                 return as_json(_delete_mail(world))
             case "DELETE", ["faults"]:
@@ -209,6 +212,19 @@ def _close_dispute(world: World, key: str, request: Request) -> Doc:
     if status not in ("won", "lost"):
         raise Problem('Send {"status": "won"} or {"status": "lost"}.')
     return disputes.close(world, dispute, won=status == "won")
+
+
+def _roll_secret(world: World, key: str, request: Request) -> Doc:
+    """The merchant rolls an endpoint's secret in the Dashboard: the old one signs along for so long."""
+    seconds = _body(request).get("old_for_seconds", 0)
+    if world.store.get("webhook_endpoint", key) is None:
+        raise Problem(f"There is no such endpoint: {key}", 404)
+    if not isinstance(seconds, int) or not 0 <= seconds <= 86_400:
+        raise Problem('Send {"old_for_seconds": n}, a day at most.')
+    known = world.private(key)
+    rolled = [*known.get("rolled", []), {"secret": known["secret"], "until": world.clock.now() + seconds}]
+    world.keep_private(key, secret=f"whsec_{random_text(32)}", rolled=rolled)
+    return {"id": key, "secret": world.private(key)["secret"]}
 
 
 async def _mail(world: World, request: Request) -> Doc:

@@ -191,6 +191,7 @@ OPERATING = Chapter(
         Code("sandbox_missing", None, "The sandbox is not installed.", "Install `tollhouse[demo]`."),
         Code("unknown_preset", None, "There is no such preset.", "Name one of those in the message."),
         Code("file_exists", None, "The file is there already.", "Move it away, or choose another place."),
+        Code("wrong_account", None, "The key belongs to another Stripe account than the one that was set up.", "Set the key of the account that it names."),
         Code("not_writable", None, "The place cannot be written to.", "Choose another, or change its owner."),
         Code("port_busy", None, "Something else listens on the port.", "Stop it, or choose another with `PORT`."),
         Code("not_paid", None, "The test card's payment did not go through.", "Read what the payment page said."),

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tollhouse.api.bodies import CallerGone, read_body
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.api.request_ids import new_request_id
+from tollhouse.billing.account import PROBE_TYPE
 from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
 from tollhouse.house import House
 from tollhouse.kernel.errors import TollhouseError
@@ -75,6 +76,9 @@ async def _take_in(house: House, scope: Any, receive: Receive) -> bytes:
         house.webhooks.rejected(error, now)
         log.warning("webhook.refused", reason=error.reason, fix=FIXES[error.reason], path=scope["path"])
         raise
+    event = read_event(payload)
+    if event.type == PROBE_TYPE:  # of `tollhouse stripe validate`: that it was verified is all it wants to know
+        return RECEIVED
     house.webhooks.accepted(now)
-    await house.intake.keep(read_event(payload), payload)
+    await house.intake.keep(event, payload)
     return RECEIVED

@@ -27,7 +27,7 @@ HANDLED_EVENTS = (
 WEBHOOK_PATH = "/webhooks/stripe"
 PRODUCT_KEY = "tollhouse_product"
 SECRET_KEY = "tollhouse_secret"
-"""Keys of the metadata on an endpoint and a portal configuration: whose they are, and the fingerprint of the secret."""
+"""Keys of the metadata on an endpoint and a portal configuration: whose they are, and the fingerprints of its secrets."""
 
 PROBE_TYPE = "tollhouse.probe"
 """A signed event of our own making: an instance that verifies it answers as to any other, and keeps nothing."""
@@ -66,6 +66,10 @@ class EndpointFacts(msgspec.Struct, frozen=True):
     def lacks(self) -> list[str]:
         """The types of event that it does not ask for."""
         return [] if "*" in self.events else [name for name in HANDLED_EVENTS if name not in self.events]
+
+    def marks(self) -> set[str]:
+        """The fingerprints of its secrets, as far as setup knows them."""
+        return set(filter(None, self.metadata.get(SECRET_KEY, "").split(",")))
 
 
 class PortalFacts(msgspec.Struct, frozen=True):

@@ -195,12 +195,22 @@ class Installer:
         if not endpoint.enabled:
             changes["disabled"] = False
             details.append("enabled again")
+        mark = self._mark(endpoint)
+        if mark != endpoint.metadata.get(SECRET_KEY):
+            changes["metadata"] = {SECRET_KEY: mark}
+            details.append("marked with the secrets that are set now")
         if changes and not self.only_plan:
             await self.gateway.update_endpoint(endpoint.id, changes)
         if number > 1:
             details.append(f"{number} endpoints call this address: `tollhouse stripe validate` names them")
-        self._know_endpoint(endpoint.url, EndpointId(endpoint.id, endpoint.metadata.get(SECRET_KEY)))
+        self._know_endpoint(endpoint.url, EndpointId(endpoint.id, mark))
         return Furniture(endpoint.url, "updated" if changes else "found", endpoint.id, "; ".join(details))
+
+    def _mark(self, endpoint: EndpointFacts) -> str | None:
+        """Which secrets are its own. While one is rolled the old one, which is known, vouches for the new one beside it."""
+        ours = [fingerprint(secret.reveal()) for secret in self.settings.stripe.webhook_secrets]
+        known = endpoint.marks()
+        return ",".join(ours) if known & set(ours) and known != set(ours) else endpoint.metadata.get(SECRET_KEY)
 
     def _know_endpoint(self, url: str, known: EndpointId) -> None:
         self.ids = msgspec.structs.replace(self.ids, webhook_endpoints={**self.ids.webhook_endpoints, url: known})

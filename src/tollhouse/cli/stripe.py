@@ -14,7 +14,9 @@ from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
 from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
+from tollhouse.cli.stripe_listen import listen
 from tollhouse.cli.stripe_setup import setup
+from tollhouse.cli.stripe_validate import validate
 from tollhouse.cli.unmapped import unmapped
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
@@ -35,6 +37,8 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     group.command("setup")(setup)
+    group.command("validate")(validate)
+    group.command("listen")(listen)
     group.command("trigger")(trigger)
     group.command("events")(events)
     group.command("replay")(replay)

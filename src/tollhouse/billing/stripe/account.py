@@ -8,7 +8,7 @@ import msgspec
 
 from tollhouse.billing import account as told
 from tollhouse.billing.stripe import translate, wire
-from tollhouse.billing.stripe.gateway import Pace, StripeGateway, path_of
+from tollhouse.billing.stripe.gateway import PAGE, Pace, StripeGateway, path_of
 
 PORTAL_PRODUCTS = "features.subscription_update.products"
 """Only answered when it is asked for."""
@@ -81,14 +81,19 @@ class StripeAccount(StripeGateway):
 
     # --- events ---
 
-    async def events(self, *, newer_than: str | None = None, since: int | None = None, **more: object) -> list[bytes]:
-        """At most a page of the handled types' events, the oldest first: those after an event, or after a moment (s).
+    async def events(
+        self, *, newer_than: str | None = None, older_than: str | None = None, since: int | None = None, **more: object
+    ) -> list[bytes]:
+        """At most a page of the handled types' events, the oldest first: the next after an event, or the latest ones
+        (`older_than` an event, since a moment in s).
 
         Raises NotFound or InvalidRequest when Stripe does not keep that event any more (30 days).
         """
-        params: dict[str, object] = {"types": list(told.HANDLED_EVENTS), "limit": 100, **more}
+        params: dict[str, object] = {"types": list(told.HANDLED_EVENTS), "limit": PAGE, **more}
         if newer_than is not None:
             params["ending_before"] = newer_than
+        if older_than is not None:
+            params["starting_after"] = older_than
         if since is not None:
             params["created"] = {"gte": since}
         page = await self._call("get", "/v1/events", params, wire.Page[msgspec.Raw])
