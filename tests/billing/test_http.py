@@ -233,7 +233,7 @@ async def test_the_preset_sells_its_pack_in_its_currency(product: Served) -> Non
     assert "/checkout/cs_test_" in answer.json()["url"]
     for body, fix in (
         ({"pack": "recharge", "currency": "eur"}, "name one of: usd"),
-        ({"plan": "starter", "currency": "usd"}, "leave `currency` out"),
+        ({"plan": "starter", "currency": "eur"}, "name one of: usd"),
     ):
         answer = await product.ask("/billing/checkout", user_id="user_123", **body)
         assert answer.status_code == 422
@@ -330,3 +330,32 @@ async def test_the_sixth_attempt_in_a_quarter_of_an_hour_has_to_wait(product: Se
     product.house.store.clock.test_offset_ms += 900_001
     answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
     assert answer.status_code == 200
+
+
+@pytest.mark.row("X9")
+async def test_the_lots_of_a_customer_are_read_with_what_was_paid(upgraded_url: str) -> None:
+    async with served(upgraded_url) as product:
+        await product.customer("42")
+        paid = {"amount": 1_999, "currency": "eur"}
+        granted = await product.ask(
+            "/v1/customers/42/grants", meter="credits", amount=500, key="k", reason="by wire", paid=paid
+        )
+        bearer = {"authorization": f"Bearer {product.key}"}
+        first = (await product.client.get("/v1/customers/42/lots?limit=1", headers=bearer)).json()
+        [lot] = first["lots"]
+        assert (lot["id"], lot["amount"], lot["remaining"], lot["reason"]) == (
+            granted.json()["lot"], 500, 500, "by wire",
+        )  # fmt: skip
+        assert lot["value"] == {"currency": "eur", "paid": 1_999, "deferred": 1_999, "earned": 0, "refunded": 0}
+        rest = (await product.client.get(f"/v1/customers/42/lots?after={first['next']}", headers=bearer)).json()
+        assert ([one["value"] for one in rest["lots"]], rest["next"]) == ([None], None)
+        wrong = await product.client.get("/v1/customers/42/lots?after=lot_x", headers=bearer)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_cursor")
+
+
+@pytest.mark.row("X12")
+async def test_another_currency_than_that_of_the_prices_is_refused_by_name(upgraded_url: str) -> None:
+    async with served(upgraded_url, STRIPE_SECRET_KEY="sk_test_x", STRIPE_API_BASE="http://127.0.0.1:9") as product:
+        await product.customer("42")
+        answer = await product.ask("/billing/checkout", plan="starter", user_id="42", currency="jpy")
+        assert (answer.status_code, answer.json()["code"], answer.json()["allowed"]) == (422, "unknown_currency", "usd")

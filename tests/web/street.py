@@ -6,7 +6,7 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -105,10 +105,12 @@ def hidden_fields(page: str, action: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(database_url: str, preset: str, directory: Path, **environ: str) -> AsyncIterator[Street]:
-    """A product made from a shipped preset, on a database of its own."""
+async def opened(
+    database_url: str, preset: str, directory: Path, change: Callable[[str], str] = str, **environ: str
+) -> AsyncIterator[Street]:
+    """A product made from a shipped preset, its text changed where that is asked for, on a database of its own."""
     toml = directory / "tollhouse.toml"
-    toml.write_text(files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8"))
+    toml.write_text(change(files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8")))
     settings = {"ENVIRONMENT": "test", "SESSION_SECRET": SECRET, "DATABASE_URL": database_url, **environ}
     configuration = load_configuration(toml, settings)
     async with open_house(configuration) as built:

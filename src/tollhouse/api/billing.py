@@ -28,15 +28,14 @@ NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
 
 class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year;
-    `currency`: of a pack that has several prices.
-    """
+    `currency`: where there are prices in several, and for a customer who has bought something its own only."""
 
     user_id: Text
     plan: Text | None = None
     pack: Text | None = None
     email: Annotated[str, msgspec.Meta(max_length=254)] | None = None
     interval: Text | None = None
-    currency: Annotated[str, msgspec.Meta(max_length=10)] | None = None
+    currency: Annotated[str, msgspec.Meta(min_length=1, max_length=10)] | None = None
 
 
 class PortalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,10 +59,6 @@ async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[Checkout
     caller = await caller_of(house, request)
     if (data.plan is None) == (data.pack is None):
         raise InvalidRequest("name a plan or a pack, one of the two", fix="send either `plan` or `pack`")
-    if data.currency is not None and data.pack is None:
-        raise InvalidRequest(
-            "`currency` chooses a pack's price; a plan has one for each interval", fix="leave `currency` out"
-        )
     email = normal_email(data.email) if data.email else None
     payer = await _payer(house, caller, data.user_id, email)
     till = open_till(house.store, house.catalog, house.stripe, house.settings)
@@ -71,7 +66,8 @@ async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[Checkout
     address = None if caller.is_server or request.client is None else request.client.host
     if data.pack is not None:
         return PageAddress(await start_pack_checkout(till, payer, data.pack, currency=data.currency, address=address))
-    return PageAddress(await start_checkout(till, payer, data.plan or "", data.interval, address=address))
+    url = await start_checkout(till, payer, data.plan or "", data.interval, currency=data.currency, address=address)
+    return PageAddress(url)
 
 
 @post(

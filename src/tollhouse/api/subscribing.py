@@ -25,12 +25,14 @@ class SetupRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who subscribes to what, with the card of which setup intent; `interval`: month or year."""
+    """Who subscribes to what, with the card of which setup intent; `interval`: month or year;
+    `currency`: where the plan has prices in several."""
 
     user_id: Text
     plan: Text
     setup_intent: Text
     interval: Text | None = None
+    currency: Annotated[str, msgspec.Meta(min_length=1, max_length=10)] | None = None
 
 
 @post(
@@ -56,7 +58,9 @@ async def subscribe_with_card(house: TheHouse, request: AnyRequest, data: JSONBo
     """Subscribe at once. With `requires_action` the browser confirms the payment with `client_secret`; 422 `card_declined`."""
     payer, address = await _payer(house, request, data.user_id)
     till = open_till(house.store, house.catalog, house.stripe, house.settings)
-    return await subscribe(till, payer, data.plan, data.interval, data.setup_intent, address=address)
+    return await subscribe(
+        till, payer, data.plan, data.interval, data.setup_intent, currency=data.currency, address=address
+    )
 
 
 async def _payer(house: House, request: AnyRequest, reference: str) -> tuple[Payer, str | None]:

@@ -12,6 +12,7 @@ import msgspec
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
+from tollhouse.billing.currencies import currency_of
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
 from tollhouse.billing.packs import awaited_packs, has_arrived, start_pack_checkout
@@ -30,6 +31,7 @@ __all__ = [
     "Till",
     "awaited_packs",
     "count_attempt",
+    "currency_of",
     "ensure_prices",
     "has_arrived",
     "invoices_of",

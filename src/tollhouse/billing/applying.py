@@ -7,6 +7,7 @@ the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a 
 import msgspec
 
 from tollhouse.billing import queries
+from tollhouse.billing.currencies import first_currency
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import has_begun, standing_of
 from tollhouse.billing.packs import grant_purchases, note_awaited
@@ -59,7 +60,10 @@ class _Picture(msgspec.Struct, frozen=True):
 async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
     """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
     customer = link.customer
-    if not await tx.execute(queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None):
+    currency = first_currency(snapshot)
+    if not await tx.execute(
+        queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None, currency=currency
+    ):
         raise FenceLost(f"{link.id} was synchronised by somebody else meanwhile")
     book = await open_book(tx, catalog, customer, now)
     before = book.state

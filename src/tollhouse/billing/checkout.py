@@ -9,6 +9,7 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
@@ -63,8 +64,12 @@ def require_gateway(gateway: StripeGateway | None) -> StripeGateway:
     return gateway
 
 
-def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[PlanVersion, Price]:
-    """What is to be bought. Raises InvalidRequest naming what is allowed."""
+def choose_price(
+    catalog: Catalog, plan: str, interval: str | None, currency: str | None = None, own: str | None = None
+) -> tuple[PlanVersion, Price]:
+    """What is to be bought; `own` is the currency in which this customer pays. Raises InvalidRequest naming what is
+    allowed.
+    """
     sold = [known for known in catalog.plans.values() if known.prices and not known.contact_only]
     names = ", ".join(known.plan for known in sold) or "none"
     wanted = catalog.plans.get(plan.strip().lower())
@@ -78,13 +83,14 @@ def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[Pla
             f"the plan {wanted.plan!r} {why} and has no Checkout", code="plan_not_for_sale", allowed=names,
             fix=f"name one of: {names}",
         )  # fmt: skip
+    prices = choose_currency(f"the plan {wanted.plan!r}", wanted.prices, currency, own)
     if interval is None:
-        return wanted, wanted.prices[0]
+        return wanted, prices[0]
     every = INTERVALS.get(interval.strip().lower())
-    for price in wanted.prices:
+    for price in prices:
         if price.every == every:
             return wanted, price
-    offered = ", ".join(dict.fromkeys(price.every for price in wanted.prices))
+    offered = ", ".join(dict.fromkeys(price.every for price in prices))
     raise InvalidRequest(
         f"the plan {wanted.plan!r} has no price for the interval {interval!r}", code="unknown_interval", allowed=offered,
         fix=f"name one of: {offered}",
@@ -92,18 +98,26 @@ def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[Pla
 
 
 async def start_checkout(
-    till: Till, payer: Payer, plan: str, interval: str | None = None, *, address: str | None = None
+    till: Till,
+    payer: Payer,
+    plan: str,
+    interval: str | None = None,
+    *,
+    currency: str | None = None,
+    address: str | None = None,
 ) -> str:
     """The address of a Checkout page for this plan. `address` is the browser's, where a browser asks.
 
-    Raises InvalidRequest (unknown plan or interval), TooManyAttempts, Conflict `already_subscribed` with the portal's
+    Raises InvalidRequest (unknown plan, interval or currency), TooManyAttempts, Conflict `already_subscribed` with the portal's
     `url`, Unavailable.
     """
-    version, price = choose_price(till.catalog, plan, interval)
+    version, price = choose_price(till.catalog, plan, interval, currency)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
     await _refuse_subscribed(till, payer, asking_stripe=False)
+    own = await own_currency(till.store, till.gateway, payer.customer)
+    version, price = choose_price(till.catalog, plan, interval, currency, own)
     price_id = await price_id_of(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     await _refuse_subscribed(till, payer, asking_stripe=True)
@@ -129,6 +143,8 @@ async def start_checkout(
             expires_at=session.expires_at,
         )  # fmt: skip
     await _keep_only_newest(till, payer, stripe_id, session)
+    if own is None:
+        await close_other_currencies(till.gateway, stripe_id, session)
     if session.url is None:
         raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
     return session.url

@@ -202,6 +202,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     expires_at: int
     url: str | None = None
     mode: str = "subscription"
+    currency: str | None = None
 
 
 class Payment(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ What was sold is written on the session when its page is opened, so that a later
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import CANCEL_PATH, Till
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
-    LIVE_STATUSES,
     PACK_AMOUNT_KEY,
     PACK_EXPIRY_KEY,
     PACK_KEY,
@@ -32,12 +32,10 @@ LONGEST_WAIT_MS = 30 * DAY
 
 
 def choose_pack(
-    catalog: Catalog, name: str, currency: str | None = None, *, usual: str | None = None
+    catalog: Catalog, name: str, currency: str | None = None, own: str | None = None
 ) -> tuple[Pack, PackPrice]:
-    """What is to be bought, at its price in the currency asked for.
-
-    Where none is, in the one that the customer usually pays in, else at the first price. Raises InvalidRequest naming
-    what is allowed.
+    """What is to be bought; `own` is the currency in which this customer pays. Raises InvalidRequest naming what is
+    allowed.
     """
     pack = catalog.packs.get(name.strip().lower())
     if pack is None:
@@ -45,23 +43,7 @@ def choose_pack(
         raise InvalidRequest(
             f"there is no pack {name!r}", code="unknown_pack", allowed=names, fix=f"name one of: {names}"
         )
-    prices = {price.currency: price for price in pack.prices}
-    if currency is None:
-        return pack, prices.get(usual or "", pack.prices[0])
-    found = prices.get(currency.strip().lower())
-    if found is None:
-        offered = ", ".join(prices)
-        raise InvalidRequest(
-            f"the pack {pack.name!r} has no price in {currency!r}", code="unknown_currency", allowed=offered,
-            fix=f"name one of: {offered}",
-        )  # fmt: skip
-    return pack, found
-
-
-async def usual_currency(tx: Tx, customer: str) -> str | None:
-    """What the customer's subscription is paid in; None without one."""
-    rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)
-    return next((row["currency"] for row in rows if row["status"] in LIVE_STATUSES), None)
+    return pack, choose_currency(f"the pack {pack.name!r}", pack.prices, currency, own)[0]
 
 
 async def start_pack_checkout(
@@ -71,9 +53,8 @@ async def start_pack_checkout(
 
     Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
     """
-    async with till.store.reading() as tx:
-        usual = await usual_currency(tx, payer.customer)
-    pack, price = choose_pack(till.catalog, name, currency, usual=usual)
+    own = await own_currency(till.store, till.gateway, payer.customer)
+    pack, price = choose_pack(till.catalog, name, currency, own)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
@@ -95,6 +76,8 @@ async def start_pack_checkout(
             queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=pack.name,
             version=0, every=ONCE, price=price_id, now=till.store.clock.now_ms(), expires_at=session.expires_at,
         )  # fmt: skip
+    if own is None:
+        await close_other_currencies(till.gateway, stripe_id, session)
     if session.url is None:
         raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
     return session.url

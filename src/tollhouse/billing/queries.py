@@ -9,8 +9,10 @@ LINK = Sql(
 )
 LINK_OF_CUSTOMER = Sql("select id, customer, sync_seq, synced_at from stripe_customer where customer = :customer")
 LINK_OF_STRIPE = Sql("select id, customer, sync_seq, synced_at from stripe_customer where id = :id")
+CURRENCY = Sql("select currency from stripe_customer where customer = :customer")
 PASS_FENCE = Sql(
-    "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at"
+    "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at,"
+    " currency = coalesce(:currency, currency)"
     " where id = :id and sync_seq = :sync_seq"
 )
 LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")

@@ -11,6 +11,7 @@ import msgspec
 
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, already_subscribed, choose_price, close_page, price_id_of
+from tollhouse.billing.currencies import own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, PLAN_KEY, SETUP_KEY, VERSION_KEY, Setup, Subscription
 from tollhouse.billing.prices import read_prices
@@ -62,14 +63,22 @@ async def start_setup(till: Till, payer: Payer, *, address: str | None = None) -
 
 
 async def subscribe(
-    till: Till, payer: Payer, plan: str, interval: str | None, setup_intent: str, *, address: str | None = None
+    till: Till,
+    payer: Payer,
+    plan: str,
+    interval: str | None,
+    setup_intent: str,
+    *,
+    currency: str | None = None,
+    address: str | None = None,
 ) -> Subscribed:
     """Subscribe with the card of a setup intent that has succeeded. Asked again with the same one it answers the same.
 
-    Raises InvalidRequest (unknown plan or interval, a setup intent of somebody else, `card_declined`), TooManyAttempts,
+    Raises InvalidRequest (unknown plan, interval or currency, a setup intent of somebody else, `card_declined`), TooManyAttempts,
     Conflict (`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`), Unavailable.
     """
-    version, price = choose_price(till.catalog, plan, interval)
+    own = await own_currency(till.store, till.gateway, payer.customer)
+    version, price = choose_price(till.catalog, plan, interval, currency, own)
     await _count(till, payer, address, "")
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     setup = await _finished_setup(till, stripe_id, setup_intent)

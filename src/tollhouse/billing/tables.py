@@ -25,6 +25,7 @@ stripe_customer = Table(
     Column("sync_seq", BigInteger, nullable=False),
     Column("synced_at", BigInteger),
     Column("due_at", BigInteger),  # when to look again though no event came (a month of a yearly price begins)
+    Column("currency", String(3)),  # in what it pays, from its first purchase on
 )
 Index("ix_stripe_customer_due_at", stripe_customer.c.due_at)
 

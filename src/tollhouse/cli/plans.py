@@ -16,7 +16,7 @@ from tollhouse.cli.config import configuration, dotenv_beside
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, warn
 from tollhouse.kernel.durations import format_duration
 from tollhouse.kernel.errors import ConfigurationError, Unavailable
-from tollhouse.kernel.money import minor_digits
+from tollhouse.kernel.money import Money, written
 from tollhouse.kernel.units import unscale
 from tollhouse.settings import ConfigurationProblems
 from tollhouse.store import open_store
@@ -116,8 +116,7 @@ def _figure(amount: int | Decimal) -> str:
 
 
 def _price(price: Price) -> str:
-    digits = minor_digits(price.currency)
-    return f"{Decimal(price.amount_minor).scaleb(-digits):,.{digits}f} {price.currency.upper()} a {price.every}"
+    return f"{written(Money(price.amount_minor, price.currency))} a {price.every}"
 
 
 def _support(plan: PlanVersion) -> str:

@@ -35,7 +35,7 @@ class PlanOffer(msgspec.Struct, frozen=True):
     price: Price | None
     monthly_minor: int | None  # a yearly price, for each month
     saving: float | None  # of a yearly price over twelve months, 0 to 1
-    state: str  # current, free, buy, contact
+    state: str  # current, free, buy, contact, elsewhere (sold, and not in the customer's currency)
     marked: bool
     quote: Quote | None = None  # staff's, for the customer who looks
 
@@ -82,11 +82,22 @@ def first_meter(catalog: Catalog) -> Meter | None:
     return next(iter(catalog.meters.values()), None)
 
 
-def offers(catalog: Catalog, every: Every, *, current: str | None = None, marked: str | None = None) -> list[PlanOffer]:
-    """Every plan in the file's order, priced by the month or the year where it has such a price."""
+def offers(
+    catalog: Catalog,
+    every: Every,
+    *,
+    current: str | None = None,
+    marked: str | None = None,
+    currency: str | None = None,
+    own: str | None = None,
+) -> list[PlanOffer]:
+    """Every plan in the file's order, priced by the month or the year where it has such a price.
+
+    `currency` is preferred where a plan is sold in it. Whoever has bought something is shown prices in its `own` only.
+    """
     first = first_meter(catalog)
     chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
-    return [_offer(catalog, plan, first, every, current, chosen) for plan in catalog.plans.values()]
+    return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in catalog.plans.values()]
 
 
 def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[PlanOffer]:
@@ -100,15 +111,30 @@ def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[P
     ]
 
 
-def has_both_periods(catalog: Catalog) -> bool:
-    """Whether any plan can be bought by the month and by the year (U1)."""
-    return any({price.every for price in plan.prices} >= {"month", "year"} for plan in catalog.plans.values())
+def has_both_periods(catalog: Catalog, own: str | None = None) -> bool:
+    """Whether any plan can be bought by the month and by the year (U1), in a customer's own currency where it has one."""
+    return any(
+        {price.every for price in plan.prices if own in (None, price.currency)} >= {"month", "year"}
+        for plan in catalog.plans.values()
+    )
 
 
-def best_saving(catalog: Catalog) -> float | None:
-    """The largest part that a year saves over twelve months, 0 to 1."""
-    savings = [saving for plan in catalog.plans.values() if (saving := _saving(plan, _price(plan, "year"))) is not None]
-    return max(savings, default=None)
+def best_saving(catalog: Catalog, currency: str | None = None) -> float | None:
+    """The largest part that a year saves over twelve months, 0 to 1; in this currency, where one is chosen."""
+    yearly = [
+        (plan, price)
+        for plan in catalog.plans.values()
+        for price in plan.prices
+        if price.every == "year" and currency in (None, price.currency)
+    ]
+    return max((saving for plan, price in yearly if (saving := _saving(plan, price)) is not None), default=None)
+
+
+def currencies_of(catalog: Catalog) -> list[str]:
+    """Every currency in which something is sold, in the file's order."""
+    found = [price.currency for plan in catalog.plans.values() for price in plan.prices]
+    found += [price.currency for pack in catalog.packs.values() for price in pack.prices]
+    return list(dict.fromkeys(found))
 
 
 def tool_offers(catalog: Catalog) -> list[ToolOffer]:
@@ -119,12 +145,15 @@ def tool_offers(catalog: Catalog) -> list[ToolOffer]:
     ]
 
 
-def pack_offers(catalog: Catalog, currency: str | None = None) -> list[PackOffer]:
-    """Every pack in the file's order, for who usually pays in this currency."""
+def pack_offers(catalog: Catalog, currency: str | None = None, own: str | None = None) -> list[PackOffer]:
+    """Every pack in the file's order; of those sold in the customer's own currency where it has one."""
     offered = []
     for pack in catalog.packs.values():
         meter = catalog.meters[pack.meter]
-        price = next((price for price in pack.prices if price.currency == currency), pack.prices[0])
+        sold = [price for price in pack.prices if own in (None, price.currency)]
+        if not sold:
+            continue
+        price = next((price for price in sold if price.currency == currency), sold[0])
         offered.append(
             PackOffer(
                 pack.name,
@@ -134,7 +163,7 @@ def pack_offers(catalog: Catalog, currency: str | None = None) -> list[PackOffer
                 meter.label or meter.name,
                 price.amount_minor,
                 price.currency,
-                tuple(other for other in pack.prices if other != price),
+                tuple(other for other in sold if other != price),
                 pack.expires_after_ms,
             )
         )
@@ -176,11 +205,17 @@ def allowance(plan: PlanVersion, meter: Meter) -> Allowance | None:
 
 
 def _offer(
-    catalog: Catalog, plan: PlanVersion, first: Meter | None, every: Every, current: str | None, marked: str | None
+    catalog: Catalog,
+    plan: PlanVersion,
+    first: Meter | None,
+    every: Every,
+    current: str | None,
+    marked: str | None,
+    currencies: tuple[str | None, str | None],
 ) -> PlanOffer:
-    price = _price(plan, every) or _price(plan, "year" if every == "month" else "month")
+    price = _price_shown(plan, every, *currencies)
     given = {name: found for name, meter in catalog.meters.items() if (found := allowance(plan, meter)) is not None}
-    state = "buy" if price else "contact" if plan.contact_only else "free"
+    state = "buy" if price else "contact" if plan.contact_only else "elsewhere" if plan.prices else "free"
     return PlanOffer(
         plan=plan.plan,
         title=plan.title,
@@ -197,8 +232,13 @@ def _offer(
     )
 
 
-def _price(plan: PlanVersion, every: Every) -> Price | None:
-    return next((price for price in plan.prices if price.every == every), None)
+def _price_shown(plan: PlanVersion, every: Every, currency: str | None, own: str | None) -> Price | None:
+    """In the customer's own currency or none; else in the preferred one, the period before the currency."""
+    if own is not None:
+        sold = [price for price in plan.prices if price.currency == own]
+    else:
+        sold = sorted(plan.prices, key=lambda price: price.currency != currency)
+    return next((price for price in sold if price.every == every), sold[0] if sold else None)
 
 
 def _saving(plan: PlanVersion, price: Price | None) -> float | None:

@@ -9,6 +9,7 @@ from tollhouse.billing.actions import (
     SubscriptionView,
     Till,
     awaited_packs,
+    currency_of,
     has_arrived,
     invoices_of,
     open_portal,
@@ -57,6 +58,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         subscription = await subscription_of(tx, account.customer)
         invoices = await invoices_of(tx, account.customer, most=24)
         session = visit.shell.query.get("session", "")
+        own = await currency_of(tx, account.customer)
         quotes = await quotes_of(tx, account.customer, account.now)
         granted = pack is not None and await has_arrived(tx, account.customer, session)
         awaited = await awaited_packs(tx, account.customer, site.now())
@@ -71,7 +73,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "invoices": invoices,
         "pack": pack,
         "session": session,
-        "packs": pack_offers(catalog, subscription.price.currency if subscription else None),
+        "packs": pack_offers(catalog, own=own),
         "open_invoice": next((each for each in invoices if each.status in TO_PAY and each.page_url), None),
         "under_way": under_way,
         "awaited": [catalog.packs[name].title if name in catalog.packs else name for name in awaited],
@@ -113,14 +115,17 @@ async def checkout_form(site: TheSite, request: AnyRequest) -> Redirect:
         currency = fields.get("currency") or None
         url = await start_pack_checkout(till, payer, fields["pack"], currency=currency, address=address)
         return Redirect(url, status_code=303)
-    return await go_to_checkout(site, visit, visit.signed_in.user, fields.get("plan", ""), fields.get("every"))
+    return await go_to_checkout(site, visit, visit.signed_in.user, fields)
 
 
-async def go_to_checkout(site: Site, visit: Visit, user: User, plan: str, every: str | None) -> Redirect:
-    """Raises InvalidRequest for an unknown plan, TooManyAttempts, Unavailable."""
+async def go_to_checkout(site: Site, visit: Visit, user: User, fields: dict[str, str]) -> Redirect:
+    """Raises InvalidRequest for an unknown plan or currency, TooManyAttempts, Unavailable."""
     till, payer = await _till(site, user)
     try:
-        url = await start_checkout(till, payer, plan, every or None, address=visit.visitor.address)
+        url = await start_checkout(
+            till, payer, fields.get("plan", ""), fields.get("every") or None,
+            currency=fields.get("currency") or None, address=visit.visitor.address,
+        )  # fmt: skip
     except Conflict as error:
         url = str(error.fields.get("url") or "/app/billing")
     return Redirect(url, status_code=303)

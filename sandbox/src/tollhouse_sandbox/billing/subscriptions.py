@@ -52,7 +52,7 @@ def create(
         world, customer, invoice_lines, reason="subscription_create", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
-    if customer["currency"] is None:
+    if customer["currency"] != subscription["currency"]:  # none of another currency runs any more
         customer["currency"] = subscription["currency"]
         world.store.put("customer", customer)
     world.store.put("subscription", subscription)

@@ -344,11 +344,13 @@ class StripeGateway:
             await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
         )
 
-    async def open_checkouts(self, stripe_id: str) -> tuple[model.CheckoutSession, ...]:
-        """This customer's Checkout pages on which it can still subscribe."""
+    async def open_checkouts(
+        self, stripe_id: str, mode: str | None = "subscription"
+    ) -> tuple[model.CheckoutSession, ...]:
+        """This customer's Checkout pages on which it can still subscribe; without a mode, all on which it can pay."""
         params = {"customer": stripe_id, "status": "open"}
         found = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
-        return tuple([translate.checkout_session(page) async for page in found if page.mode == "subscription"])
+        return tuple([translate.checkout_session(page) async for page in found if mode in (None, page.mode)])
 
     async def expire_checkout(self, session_id: str) -> None:
         """Close a Checkout page. Raises InvalidRequest when it is not open any more."""

@@ -139,7 +139,7 @@ def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
     written = (given.metadata or {}).get(model.OPENED_KEY, "")
     opened_at = int(written) if written.isascii() and written.isdigit() and len(written) < 16 else _ms(given.created)
     return model.CheckoutSession(
-        given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url, given.mode
+        given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url, given.mode, given.currency
     )
 
 

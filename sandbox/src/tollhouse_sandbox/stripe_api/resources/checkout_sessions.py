@@ -1,6 +1,7 @@
 """`/v1/checkout/sessions`."""
 
 from tollhouse_sandbox.billing import checkout
+from tollhouse_sandbox.billing import currencies as one_currency
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import invalid, missing
@@ -96,6 +97,10 @@ def create(call: Call) -> Doc:
     free = bool(trial.get("trial_period_days") or trial.get("trial_end", 0) > now)
     total = 0 if free else sum(line["amount_total"] for line in lines)
     currency = next(iter(currencies), given.get("currency"))
+    if given["mode"] == "subscription" and "customer" in given:
+        refused = one_currency.refusal(call.world, call.find("customer", given["customer"], "customer"), currency or "")
+        if refused:
+            raise refused
     redeemed = offers.wanted(call, given.get("discounts"), given.get("customer"), total, currency or "")
     session = _document(call, given, total if lines else None, currency)
     call.world.keep_private(

@@ -1,6 +1,14 @@
 """`/v1/subscriptions`."""
 
-from tollhouse_sandbox.billing import changes, discounts, invoices, payment_methods, subscriptions, test_clocks
+from tollhouse_sandbox.billing import (
+    changes,
+    currencies,
+    discounts,
+    invoices,
+    payment_methods,
+    subscriptions,
+    test_clocks,
+)
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing, no_such
@@ -80,6 +88,9 @@ def create(call: Call) -> Doc:
         raise missing("items")
     _same_interval([want["price"] for want in wanted])
     test_clocks.check_room_for_subscription(world, customer)
+    refused = currencies.refusal(world, customer, wanted[0]["price"]["currency"])
+    if refused:
+        raise refused
     method = _method(call, given.get("default_payment_method"), customer)
     card = method or world.store.get("payment_method", customer["invoice_settings"]["default_payment_method"] or "")
     behavior = given.get("payment_behavior", "allow_incomplete")
