@@ -248,7 +248,12 @@ def test_a_completed_session_counts_once_its_delayed_payment_has_come(status: st
 @pytest.mark.row("X11")
 @pytest.mark.parametrize(
     ("intent", "paid_at"),
-    [(None, 1), ("pi_1", 1), ({"id": "pi_1"}, 1), ({"id": "pi_1", "latest_charge": {"id": "ch_1", "created": 9}}, 9)],
+    [
+        (None, 1),
+        ("pi_1", 1),
+        ({"id": "pi_1", "status": "succeeded"}, 1),
+        ({"id": "pi_1", "status": "succeeded", "latest_charge": {"id": "ch_1", "created": 9}}, 9),
+    ],
 )
 def test_a_session_was_paid_when_it_was_charged(intent: object, paid_at: int) -> None:
     session: dict[str, Any] = {

@@ -13,7 +13,10 @@ LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"}
 OWING_STATUSES = frozenset({"past_due", "unpaid", "paused"})
 """Live, and nothing more is admitted until it is paid."""
 
-OWED_STATUSES = frozenset({"open", "processing", "action_required", "uncollectible"})
+WAITING_STATUSES = frozenset({"open", "processing", "action_required"})
+"""An invoice in one of these waits for its payment, or for what has been asked of the bank or the card's owner."""
+
+OWED_STATUSES = WAITING_STATUSES | {"uncollectible"}
 """An invoice in one of these has left its draft and is not paid."""
 
 CUSTOMER_KEY = "tollhouse_customer"

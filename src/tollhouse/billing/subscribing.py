@@ -13,7 +13,15 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, already_subscribed, choose_price, close_page, price_id_of
 from tollhouse.billing.currencies import own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
-from tollhouse.billing.model import CUSTOMER_KEY, PLAN_KEY, SETUP_KEY, VERSION_KEY, Setup, Subscription
+from tollhouse.billing.model import (
+    CUSTOMER_KEY,
+    PLAN_KEY,
+    SETUP_KEY,
+    VERSION_KEY,
+    WAITING_STATUSES,
+    Setup,
+    Subscription,
+)
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.quote_coupons import apply_quote
 from tollhouse.billing.refreshing import refresh
@@ -175,7 +183,8 @@ async def _make_room(till: Till, payer: Payer, stripe_id: str, setup: Setup, pri
 
 async def _open_invoice(till: Till, stripe_id: str, subscription: str) -> str | None:
     found = await till.gateway.invoices(stripe_id)
-    return next((each.id for each in found if each.subscription == subscription and each.status == "open"), None)
+    owed = (each.id for each in found if each.subscription == subscription and each.status in WAITING_STATUSES)
+    return next(owed, None)
 
 
 async def _give_up(till: Till, subscription: str, invoice: str | None) -> bool:
