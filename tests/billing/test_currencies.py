@@ -160,5 +160,5 @@ async def test_stripe_combines_no_two_currencies_of_running_subscriptions(schema
         with pytest.raises(InvalidRequest, match="You cannot combine currencies on a single customer"):
             await world.gateway.create_checkout(
                 link.id, price.id, mode="subscription", customer=ada, metadata={}, success_url="http://127.0.0.1/",
-                cancel_url="http://127.0.0.1/",
+                cancel_url="http://127.0.0.1/", terms=world.catalog.terms,
             )  # fmt: skip

@@ -179,7 +179,8 @@ async def test_a_pack_is_granted_when_the_bank_has_paid(schema_url: str, iban: s
 def _seen(status: str, *invoices: tuple[str, str], sends: bool = False) -> Snapshot:
     subscription = Subscription("sub_1", status, 0, 0, (), "eur", sends_invoices=sends)
     own = tuple(
-        Invoice(f"in_{n}", said, reason, "sub_1", n, "eur", 900, 0, 1, ()) for n, (reason, said) in enumerate(invoices)
+        Invoice(f"in_{n}", said, reason, "sub_1", n, "eur", 900, 0, 900, 0, 1, ())
+        for n, (reason, said) in enumerate(invoices)
     )
     return Snapshot("cus_1", (subscription,), own)
 

@@ -99,10 +99,10 @@ class World:
             await actions.start_checkout(self.till, await self.payer(customer), plan, interval), card
         )
 
-    async def submit(self, page: str, card: str) -> str:
+    async def submit(self, page: str, card: str, **more: str) -> str:
         """Type a card on a Checkout page; where the browser is sent, or the page when it stays."""
         typed = {"email": "ada@example.com", "number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada"}
-        return await asyncio.to_thread(_submit, page, typed)
+        return await asyncio.to_thread(_submit, page, typed | more)
 
     async def control(self, path: str, **body: object) -> Any:
         """One of the sandbox's own controls."""

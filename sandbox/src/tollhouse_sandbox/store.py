@@ -24,6 +24,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "refund": ("charge", "payment_intent"),
     "dispute": ("charge", "payment_intent"),
     "promotion_code": ("coupon_id",),
+    "tax_id": ("customer",),
     "event": ("type",),
     "delivery": ("event",),
 }

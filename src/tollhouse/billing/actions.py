@@ -75,13 +75,15 @@ class SubscriptionView(msgspec.Struct, frozen=True):
 
 
 class InvoiceView(msgspec.Struct, frozen=True):
-    """An invoice as the pages show it. Times in ms."""
+    """An invoice as the pages show it: `net` and `tax` together are its total. Times in ms."""
 
     id: str
     number: str | None
     status: str
     due: Money
     paid: Money
+    net: Money
+    tax: Money
     created_at: int
     paid_at: int | None
     attempts: int
@@ -114,7 +116,9 @@ async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceVie
     return [
         InvoiceView(
             row["id"], row["number"], row["status"], Money(row["amount_due_minor"], row["currency"]),
-            Money(row["amount_paid_minor"], row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
+            Money(row["amount_paid_minor"], row["currency"]),
+            Money(row["amount_due_minor"] if row["net_minor"] is None else row["net_minor"], row["currency"]),
+            Money(row["tax_minor"] or 0, row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
             row["next_attempt_at"], row["page_url"], row["pdf_url"],
         )
         for row in rows

@@ -131,7 +131,7 @@ async def start_checkout(
     session = await till.gateway.create_checkout(
         stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata | applied.metadata,
         success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH, coupon=applied.coupon,
-        expires_at=applied.closes_at,
+        expires_at=applied.closes_at, terms=till.catalog.terms,
     )  # fmt: skip
     if not await still_open(till.store, applied):
         await close_page(till, session)

@@ -103,7 +103,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class InvoiceLine(msgspec.Struct, frozen=True):
-    """One line of an invoice: `amount_minor` is what was asked for it after discounts, without tax."""
+    """One line of an invoice: `amount_minor` is what was asked for it after discounts, without any tax."""
 
     id: str
     amount_minor: int
@@ -122,6 +122,8 @@ class Invoice(msgspec.Struct, frozen=True):
 
     An open one is told apart: `processing` while a bank has been asked for the payment and has not answered, and
     `action_required` while its customer has to confirm it with the bank.
+
+    `net_minor` and `tax_minor` add up to its total; what is due or paid of that may be less (a customer's balance).
     """
 
     id: str
@@ -132,6 +134,8 @@ class Invoice(msgspec.Struct, frozen=True):
     currency: str
     amount_due_minor: int
     amount_paid_minor: int
+    net_minor: int
+    tax_minor: int
     attempts: int
     lines: tuple[InvoiceLine, ...]
     paid_at: int | None = None
@@ -152,7 +156,7 @@ class StripeCustomer(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A paid Checkout session of a pack, as it was sold. `amount` is scaled."""
+    """A paid Checkout session of a pack, as it was sold. `amount` is scaled, `paid` is without tax."""
 
     session: str
     pack: str

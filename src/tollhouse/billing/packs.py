@@ -70,6 +70,7 @@ async def start_pack_checkout(
     session = await till.gateway.create_checkout(
         stripe_id, price_id, mode="payment", customer=payer.customer, metadata=metadata,
         success_url=till.url + BOUGHT_PATH.format(pack=pack.name), cancel_url=till.url + CANCEL_PATH,
+        terms=till.catalog.terms,
     )  # fmt: skip
     async with till.store.transaction() as tx:
         await tx.execute(

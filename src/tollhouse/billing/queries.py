@@ -60,8 +60,8 @@ SAVE_SUBSCRIPTION = Sql(
     " later_amount_minor = excluded.later_amount_minor, later_at = excluded.later_at"
 )
 _INVOICE = (
-    "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, created_at, paid_at,"
-    " attempts, next_attempt_at, page_url, pdf_url"
+    "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, net_minor, tax_minor,"
+    " created_at, paid_at, attempts, next_attempt_at, page_url, pdf_url"
 )
 INVOICES = Sql(
     f"select {_INVOICE} from invoice where cell = :cell and customer = :customer"
@@ -70,9 +70,10 @@ INVOICES = Sql(
 SAVE_INVOICE = Sql(
     f"insert into invoice (cell, customer, {_INVOICE})"
     " values (:cell, :customer, :id, :number, :subscription, :status, :reason, :currency, :amount_due_minor,"
-    " :amount_paid_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
+    " :amount_paid_minor, :net_minor, :tax_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
     " on conflict (cell, customer, id) do update set number = excluded.number, status = excluded.status,"
     " amount_due_minor = excluded.amount_due_minor, amount_paid_minor = excluded.amount_paid_minor,"
+    " net_minor = excluded.net_minor, tax_minor = excluded.tax_minor,"
     " paid_at = excluded.paid_at, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,"
     " page_url = excluded.page_url, pdf_url = excluded.pdf_url"
 )

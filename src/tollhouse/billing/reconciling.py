@@ -339,6 +339,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
         facts |= {
             f"{name} status": row["status"],
             f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
+            f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
         }
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"

@@ -83,6 +83,9 @@ invoice = Table(
     Column("currency", String(3), nullable=False),
     Column("amount_due_minor", BigInteger, nullable=False),
     Column("amount_paid_minor", BigInteger, nullable=False),
+    # Together the total. None: kept before tax was, and not looked at since.
+    Column("net_minor", BigInteger),
+    Column("tax_minor", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("paid_at", BigInteger),
     Column("attempts", Integer, nullable=False),

@@ -138,7 +138,13 @@ def _document(catalog: Catalog, versions: dict[str, tuple[int, bool]]) -> dict[s
             for action in catalog.actions.values()
         ],
         "tools": list(catalog.tools.values()),
-        "billing": {"grace": format_duration(catalog.terms.grace_ms), "on_refund": catalog.terms.on_refund},
+        "billing": {
+            "grace": format_duration(catalog.terms.grace_ms),
+            "on_refund": catalog.terms.on_refund,
+            "automatic_tax": catalog.terms.automatic_tax,
+            "tax_ids": catalog.terms.tax_ids,
+            "billing_address": catalog.terms.billing_address,
+        },
         "plans": [_plan_document(plan, catalog, versions.get(plan.plan)) for plan in catalog.plans.values()],
     }
 

@@ -1,6 +1,6 @@
 """Invoices that are still being written: a subscription's, and those written by hand."""
 
-from tollhouse_sandbox.billing import discounts
+from tollhouse_sandbox.billing import discounts, tax_ids, taxes
 from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id
@@ -19,12 +19,14 @@ def for_subscription(
     """
     taken_off = discounts.apply(world, subscription, lines)
     _remember_debits(world, lines)
+    automatic_tax = taxes.write(world, customer, lines) if subscription["automatic_tax"]["enabled"] else None
     finalizes_at = world.clock.now() + world.config.finalize_after_seconds
     details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
     return _create(
         world,
         customer,
         lines,
+        **({"automatic_tax": automatic_tax} if automatic_tax else {}),
         automatically_finalizes_at=finalizes_at,
         billing_reason=reason,
         collection_method=subscription["collection_method"],
@@ -79,7 +81,7 @@ def put_line(world: World, invoice: Doc, item: Doc) -> None:
         lines.append(line)
     else:
         lines[place] = {**line, "id": lines[place]["id"]}
-    _recount(invoice)
+    _recount(world, invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -89,7 +91,7 @@ def drop_line(world: World, invoice: Doc, item: Doc) -> None:
     place = _place_of(lines, item["id"])
     if place is not None:
         del lines[place]
-    _recount(invoice)
+    _recount(world, invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -161,6 +163,7 @@ def _document(world: World, customer: Doc, key: str, lines: list[Doc], **facts: 
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": tax_ids.shown(world, customer["id"]),
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
         "test_clock": customer["test_clock"],
@@ -198,9 +201,12 @@ def _remember_debits(world: World, lines: list[Doc]) -> None:
             remember_debit(world, line, net, [each["discount"] for each in amounts])
 
 
-def _recount(invoice: Doc) -> None:
+def _recount(world: World, invoice: Doc) -> None:
     """Brings the sums in line with lines that have changed; what they are spared stays theirs."""
     lines, taken_off = invoice["lines"]["data"], invoice["total_discount_amounts"]
+    customer = world.store.get("customer", invoice["customer"])
+    if customer and invoice["automatic_tax"]["enabled"]:
+        invoice["automatic_tax"] = taxes.write(world, customer, lines)
     spared = [each for line in lines for each in line["discount_amounts"]]
     for whole in taken_off:
         whole["amount"] = sum(each["amount"] for each in spared if each["discount"] == whole["discount"])
@@ -209,13 +215,15 @@ def _recount(invoice: Doc) -> None:
 
 def _totals(lines: list[Doc]) -> Doc:
     subtotal = sum(line["amount"] for line in lines)
-    total = subtotal - sum(each["amount"] for line in lines for each in line["discount_amounts"])
+    written = taxes.totals(lines)
+    total = subtotal - sum(each["amount"] for line in lines for each in line["discount_amounts"]) + taxes.added(written)
     due = max(0, total)
     return {
         "amount_due": due,
         "amount_remaining": due,
         "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
+        "subtotal_excluding_tax": subtotal - taxes.included(lines),
         "total": total,
-        "total_excluding_tax": total,
+        "total_excluding_tax": total - sum(tax["amount"] for tax in written),
+        "total_taxes": written,
     }

@@ -27,6 +27,7 @@ def create(
     cancel_at_period_end: bool = False,
     intent: Doc | None = None,
     offers: list[Doc] | None = None,
+    automatic_tax: bool = False,
 ) -> tuple[Doc, Doc]:
     """The subscription, `incomplete` until paid (or `trialing`), and its first invoice, open to be collected.
 
@@ -38,6 +39,8 @@ def create(
     subscription = _document(world, customer, wanted[0]["price"]["currency"], metadata or {}, trial_end)
     subscription["default_payment_method"] = method
     subscription["description"] = description
+    if automatic_tax:
+        subscription["automatic_tax"].update(enabled=True, liability={"type": "self"})
     recurring = wanted[0]["price"]["recurring"]
     end = trial_end or next_boundary(now, recurring["interval"], recurring["interval_count"], now)
     items = [new_item(world, subscription, want, (now, end)) for want in wanted]

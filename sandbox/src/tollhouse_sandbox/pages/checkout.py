@@ -3,12 +3,16 @@
 from tollhouse_sandbox.banks import Account
 from tollhouse_sandbox.billing import authentication as banks
 from tollhouse_sandbox.billing import checkout as sessions
+from tollhouse_sandbox.billing import checkout_tax, taxes
 from tollhouse_sandbox.cards import Card, Decline
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.http import Request, Response, redirect
 from tollhouse_sandbox.pages import card_form
 from tollhouse_sandbox.pages.render import page
 from tollhouse_sandbox.world import World
+
+COUNTRIES = sorted({*taxes.RATES, "US", "BR", "IN", "MX", "NZ", "SG"})
+"""Where a payer may live: the countries whose tax is known, and some where none is collected."""
 
 
 def checkout(world: World, request: Request, key: str) -> Response:
@@ -25,10 +29,12 @@ def checkout(world: World, request: Request, key: str) -> Response:
     typed["email"] = details.get("email") or form.get("email", "").strip()
     if form.get("answer") in ("apply", "remove") and _takes_codes(session):
         return _change_code(world, session, form, typed)
+    if form.get("answer") == "tax":
+        return _form(world, session, typed, checkout_tax.locate(world, session, form))
     errors = {}
     if typed["email"].count("@") != 1:
         errors["email"] = "Your email is incomplete." if not typed["email"] else "Your email is invalid."
-    errors |= field_errors
+    errors |= checkout_tax.locate(world, session, form) | field_errors
     if errors or means is None:
         return _form(world, session, typed, errors)
     name = typed["holder"] if isinstance(means, Account) else typed["name"]
@@ -107,9 +113,10 @@ def _form(
     lines = known["line_items"]
     recurring = lines[0]["price"]["recurring"] if lines and session["mode"] == "subscription" else None
     offer = known.get("offer")
-    forever = offer is not None and offer["coupon"]["duration"] == "forever"
-    renewal = sum(line["amount_total" if forever else "amount_subtotal"] for line in lines)
+    lasting = offer is None or offer["coupon"]["duration"] == "forever"
+    renewal = sum(line["amount_total" if lasting else "amount_subtotal"] for line in lines)
     promotion = world.store.get("promotion_code", offer["promotion_code"] or "") if offer else None
+    address = known.get("address") or {}
     trial_days = (known.get("subscription_data") or {}).get("trial_period_days")
     return page(
         world,
@@ -119,6 +126,13 @@ def _form(
         lines=lines,
         recurring=recurring,
         renewal=renewal,
+        asks_address=checkout_tax.asks_address(session),
+        asks_tax_id=checkout_tax.asks_tax_id(session),
+        countries=COUNTRIES,
+        place=(address.get("country") or "", address.get("postal_code") or ""),
+        tax_id=(known.get("tax_id") or ("", ""))[1],
+        tax=(session["total_details"] or {}).get("amount_tax", 0),
+        included=sum(line["amount_tax"] for line in lines) - sum(_added(line) for line in lines),
         discount=sum(line["amount_discount"] for line in lines),
         offer=offer,
         code=promotion["code"] if promotion else None,
@@ -128,6 +142,12 @@ def _form(
         errors=errors,
         fixed_email=bool((session["customer_details"] or {}).get("email")),
     )
+
+
+def _added(line: Doc) -> int:
+    """What tax adds to the line's amount."""
+    added: int = line["amount_total"] - (line["amount_subtotal"] - line["amount_discount"])
+    return added
 
 
 def _closed(world: World, session: Doc | None) -> Response:

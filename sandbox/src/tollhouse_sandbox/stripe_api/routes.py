@@ -29,6 +29,7 @@ from tollhouse_sandbox.stripe_api.resources import (
     subscription_items,
     subscription_schedules,
     subscriptions,
+    tax_ids,
     test_clocks,
     webhook_endpoints,
 )
@@ -44,6 +45,12 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/customers/:id"): customers.update,
     ("DELETE", "/v1/customers/:id"): customers.delete,
     ("GET", "/v1/customers/:id/payment_methods"): payment_methods.list_of_customer,
+    ("POST", "/v1/customers/:id/tax_ids"): tax_ids.create,
+    ("GET", "/v1/customers/:id/tax_ids"): tax_ids.list_,
+    ("GET", "/v1/customers/:id/tax_ids/:id"): tax_ids.retrieve,
+    ("DELETE", "/v1/customers/:id/tax_ids/:id"): tax_ids.delete,
+    ("GET", "/v1/tax_ids/:id"): tax_ids.retrieve,
+    ("DELETE", "/v1/tax_ids/:id"): tax_ids.delete,
     ("POST", "/v1/products"): products.create,
     ("GET", "/v1/products"): products.list_,
     ("GET", "/v1/products/:id"): products.retrieve,
@@ -164,4 +171,8 @@ def find(method: str, path: str) -> tuple[Handler, tuple[str, ...]] | None:
             handler = _WITH_ID.get((method, pattern))
             if handler:
                 return handler, (steps[place],)
+    if len(steps) == 5 and steps[2] and steps[4]:
+        handler = _WITH_ID.get((method, (*steps[:2], ":id", steps[3], ":id")))
+        if handler:
+            return handler, (steps[2], steps[4])
     return None

@@ -17,6 +17,8 @@ from tollhouse.billing import model
 from tollhouse.billing.account import PRODUCT_KEY, ProductFacts
 from tollhouse.billing.stripe import translate, wire
 from tollhouse.billing.stripe.failures import translated
+from tollhouse.billing.stripe.taxation import taxation
+from tollhouse.catalog.model import Terms
 from tollhouse.kernel.errors import NotFound, Unavailable
 
 TIMEOUT_SECONDS = 30
@@ -318,10 +320,12 @@ class StripeGateway:
         metadata: Mapping[str, str],
         success_url: str,
         cancel_url: str,
+        terms: Terms,
         coupon: str | None = None,
         expires_at: int | None = None,
     ) -> model.CheckoutSession:
-        """A Checkout page on which this customer subscribes to this price, or pays it once, less what `coupon` takes off.
+        """A Checkout page on which this customer subscribes to this price, or pays it once, less what `coupon` takes off and
+        taxed as the terms say.
 
         It closes at `expires_at` (ms), 24 hours on by default.
         """
@@ -335,6 +339,7 @@ class StripeGateway:
             made: {"metadata": dict(metadata)},
             "success_url": success_url,
             "cancel_url": cancel_url,
+            **taxation(terms),
         }
         if coupon is not None:
             params["discounts"] = [{"coupon": coupon}]

@@ -91,6 +91,7 @@ def invoice(given: wire.Invoice, payment: str | None = None) -> model.Invoice:
     """`payment`: the status of the payment intent that collects it, where it is open."""
     details = given.parent.subscription_details if given.parent else None
     of_subscription = name_of(details.subscription if details else given.subscription)
+    tax = sum(tax.amount for tax in given.total_taxes or given.total_tax_amounts or ())
     return model.Invoice(
         id=given.id,
         status=_UNDER_WAY.get(payment or "", given.status or "draft"),
@@ -100,6 +101,8 @@ def invoice(given: wire.Invoice, payment: str | None = None) -> model.Invoice:
         currency=given.currency,
         amount_due_minor=given.amount_due,
         amount_paid_minor=given.amount_paid,
+        net_minor=given.total - tax,
+        tax_minor=tax,
         attempts=given.attempt_count,
         lines=tuple(_line(line, of_subscription) for line in given.lines.data),
         paid_at=_maybe_ms(given.status_transitions.paid_at),
@@ -119,7 +122,9 @@ def _line(given: wire.InvoiceLine, of_subscription: str | None) -> model.Invoice
     named = name_of(given.subscription) or (details.subscription if details else None)
     return model.InvoiceLine(
         id=given.id,
-        amount_minor=given.amount - sum(discount.amount for discount in given.discount_amounts or ()),
+        amount_minor=given.amount
+        - sum(discount.amount for discount in given.discount_amounts or ())
+        - _included(given),
         currency=given.currency,
         price=name_of(priced.price) if priced else given.price.id if given.price else None,
         product=name_of(product),
@@ -129,6 +134,12 @@ def _line(given: wire.InvoiceLine, of_subscription: str | None) -> model.Invoice
         period_end=_ms(given.period.end),
         description=given.description or "",
     )
+
+
+def _included(given: wire.InvoiceLine) -> int:
+    """The tax that is part of the line's amount; other tax is added to it."""
+    taxes = given.taxes or given.tax_amounts or ()
+    return sum(tax.amount for tax in taxes if tax.inclusive or tax.tax_behavior == "inclusive")
 
 
 def customer(given: wire.Customer) -> model.StripeCustomer:
@@ -146,6 +157,7 @@ def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
 def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
     """A pack that is paid; None for anything else, and for one whose payment is still under way (delayed methods)."""
     sold = given.metadata or {}
+    tax = given.total_details.amount_tax if given.total_details else 0
     amount, lasts = sold.get(model.PACK_AMOUNT_KEY, ""), sold.get(model.PACK_EXPIRY_KEY, "")
     if given.mode != "payment" or given.payment_status != "paid" or not (_is_number(amount) and _is_number(lasts)):
         return None
@@ -155,7 +167,7 @@ def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
         pack=sold.get(model.PACK_KEY, ""),
         meter=sold.get(model.PACK_METER_KEY, ""),
         amount=int(amount),
-        paid=Money(given.amount_total or 0, given.currency or ""),
+        paid=Money((given.amount_total or 0) - tax, given.currency or ""),
         paid_at=paid_at,
         expires_at=paid_at + int(lasts) if int(lasts) else None,
     )

@@ -163,6 +163,14 @@ class Discount(msgspec.Struct, frozen=True):
     amount: int
 
 
+class Tax(msgspec.Struct, frozen=True):
+    """A tax on a line or an invoice. Until 2025-03-31.basil `inclusive` stood in the place of `tax_behavior`."""
+
+    amount: int
+    tax_behavior: str | None = None
+    inclusive: bool = False
+
+
 class InvoiceLine(msgspec.Struct, frozen=True):
     id: str
     amount: int
@@ -170,6 +178,8 @@ class InvoiceLine(msgspec.Struct, frozen=True):
     period: Period
     description: str | None = None
     discount_amounts: list[Discount] | None = None
+    taxes: list[Tax] | None = None
+    tax_amounts: list[Tax] | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
     price: Price | None = None
@@ -197,6 +207,9 @@ class Invoice(msgspec.Struct, frozen=True):
     lines: Page[InvoiceLine]
     amount_due: int = 0
     amount_paid: int = 0
+    total: int = 0
+    total_taxes: list[Tax] | None = None
+    total_tax_amounts: list[Tax] | None = None
     attempt_count: int = 0
     status: str | None = None
     billing_reason: str | None = None
@@ -262,6 +275,10 @@ class PaidIntent(msgspec.Struct, frozen=True):
     latest_charge: str | PaidCharge | None = None
 
 
+class TotalDetails(msgspec.Struct, frozen=True):
+    amount_tax: int = 0
+
+
 class CheckoutSession(msgspec.Struct, frozen=True):
     id: str
     created: int
@@ -273,6 +290,7 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     payment_status: str | None = None
     payment_intent: str | PaidIntent | None = None
     amount_total: int | None = None
+    total_details: TotalDetails | None = None
     currency: str | None = None
 
 

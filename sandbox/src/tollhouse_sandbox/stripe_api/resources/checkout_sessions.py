@@ -1,6 +1,6 @@
 """`/v1/checkout/sessions`."""
 
-from tollhouse_sandbox.billing import checkout
+from tollhouse_sandbox.billing import checkout, checkout_tax, taxes
 from tollhouse_sandbox.billing import currencies as one_currency
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
@@ -107,11 +107,11 @@ def create(call: Call) -> Doc:
         session["id"],
         line_items=lines,
         free=free,
+        customer_update=given.get("customer_update"),
         subscription_data=_with_merged_metadata(given.get("subscription_data")),
         payment_intent_data=_with_merged_metadata(given.get("payment_intent_data")),
     )
-    if redeemed:
-        checkout.set_offer(call.world, session, redeemed[0])
+    checkout.set_offer(call.world, session, redeemed[0] if redeemed else None)
     call.world.store.put("checkout.session", session)
     call.world.plan_for(session["expires_at"], "session", session["id"])
     return session
@@ -187,8 +187,10 @@ def _check(call: Call, given: Doc) -> None:
         raise invalid("`line_items` cannot be used in `setup` mode.", "line_items")
     if "customer" in given and "customer_email" in given:
         raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer")
-    if "customer" in given:
-        call.find("customer", given["customer"], "customer")
+    customer = call.find("customer", given["customer"], "customer") if "customer" in given else None
+    refused = checkout_tax.refusal(given, customer)
+    if refused:
+        raise invalid(*refused)
     if given["mode"] != "subscription" and given.get("subscription_data"):
         raise invalid("You can not pass `subscription_data` in `payment` mode.", "subscription_data")
     if given["mode"] != "payment" and given.get("payment_intent_data"):
@@ -287,6 +289,7 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         "allowed_payment_method_types": given.get("allowed_payment_method_types"),
         "amount_subtotal": total,
         "amount_total": total,
+        "automatic_tax": _automatic_tax(given, taxes.payer_of(world, customer)),
         "billing_address_collection": given.get("billing_address_collection"),
         "cancel_url": given.get("cancel_url"),
         "client_reference_id": given.get("client_reference_id"),
@@ -316,9 +319,21 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         },
         "submit_type": given.get("submit_type"),
         "success_url": given["success_url"],
+        "tax_id_collection": {
+            "enabled": (given.get("tax_id_collection") or {}).get("enabled", False),
+            "required": "never",
+        },
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if total is not None else None,
         "url": f"{world.base_url}/checkout/{key}",
     }
+
+
+def _automatic_tax(given: Doc, payer: taxes.Payer) -> Doc:
+    shown: Doc = snapshot(CHECKOUT_SESSION)["automatic_tax"]
+    if (given.get("automatic_tax") or {}).get("enabled"):
+        facts = taxes.settings(payer)
+        shown = {name: facts[name] for name in shown}
+    return shown
 
 
 def _creation(mode: str) -> str | None:
