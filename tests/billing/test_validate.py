@@ -212,13 +212,13 @@ def test_a_product_that_no_plan_maps_to(shop: Shop) -> None:
 
 @pytest.mark.row("U16")
 def test_another_api_version_than_the_tested_one_is_told(shop: Shop) -> None:
-    shop.command.set(STRIPE_API_VERSION="2025-03-31.basil")
+    shop.command.set(STRIPE_API_VERSION="2024-06-20")
     version = validated(shop)[2]["api_version"]
     assert (version["status"], version["code"], version["setting"]) == (
         "warning", "other_api_version", "STRIPE_API_VERSION",
     )  # fmt: skip
     shop.setup()
-    assert shop.there()["endpoints"][0][3] == "2025-03-31.basil"
+    assert shop.there()["endpoints"][0][3] == "2024-06-20"
 
 
 class answering:
