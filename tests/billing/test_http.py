@@ -333,8 +333,8 @@ async def test_the_sixth_attempt_in_a_quarter_of_an_hour_has_to_wait(product: Se
 
 
 @pytest.mark.row("X9")
-async def test_the_lots_of_a_customer_are_read_with_what_was_paid(upgraded_url: str) -> None:
-    async with served(upgraded_url) as product:
+async def test_the_lots_of_a_customer_are_read_with_what_was_paid(schema_url: str) -> None:
+    async with served(schema_url) as product:
         await product.customer("42")
         paid = {"amount": 1_999, "currency": "eur"}
         granted = await product.ask(
@@ -354,8 +354,8 @@ async def test_the_lots_of_a_customer_are_read_with_what_was_paid(upgraded_url: 
 
 
 @pytest.mark.row("X12")
-async def test_another_currency_than_that_of_the_prices_is_refused_by_name(upgraded_url: str) -> None:
-    async with served(upgraded_url, STRIPE_SECRET_KEY="sk_test_x", STRIPE_API_BASE="http://127.0.0.1:9") as product:
+async def test_another_currency_than_that_of_the_prices_is_refused_by_name(schema_url: str) -> None:
+    async with served(schema_url, STRIPE_SECRET_KEY="sk_test_x", STRIPE_API_BASE="http://127.0.0.1:9") as product:
         await product.customer("42")
         answer = await product.ask("/billing/checkout", plan="starter", user_id="42", currency="jpy")
         assert (answer.status_code, answer.json()["code"], answer.json()["allowed"]) == (422, "unknown_currency", "usd")
