@@ -34,8 +34,8 @@ def test_run_twice_it_changes_nothing(tollhouse: CommandLine, sandbox: Running, 
     first = shop.setup()
     there, ids = shop.there(), shop.ids
 
-    assert [price["outcome"] for price in first["prices"]] == ["created"] * 5
-    assert [product["outcome"] for product in first["products"]] == ["created"] * 5
+    assert [price["outcome"] for price in first["prices"]] == ["created"] * 6
+    assert [product["outcome"] for product in first["products"]] == ["created"] * 6
     assert (first["webhook_endpoint"]["outcome"], first["portal"]["outcome"]) == ("created", "created")
     assert there["endpoints"] == [(ENDPOINT, list(HANDLED_EVENTS), "enabled", SUPPORTED_API_VERSION)]
     assert there["portals"] == [
@@ -80,7 +80,7 @@ def test_a_changed_amount_makes_a_new_price_that_takes_the_key_over(shop: Shop) 
     shop.write(AURION.replace("amount = 900,", "amount = 1_200,"))
     done = shop.setup()
     new = done["prices"][0]
-    assert (new["outcome"], [price["outcome"] for price in done["prices"][1:]]) == ("replaced", ["found"] * 3)
+    assert (new["outcome"], [price["outcome"] for price in done["prices"][1:]]) == ("replaced", ["found"] * 4)
     assert (done["portal"]["outcome"], done["webhook_endpoint"]["outcome"]) == ("updated", "found")
     assert shop.client.v1.prices.retrieve(new["price"]).lookup_key == "tollhouse_starter_month_usd"
     kept = shop.client.v1.prices.retrieve(old)
@@ -127,7 +127,7 @@ def test_what_is_there_is_adopted(shop: Shop) -> None:
     prices = {price["plan"]: (price["price"], price["outcome"]) for price in done["prices"]}
     assert (prices["starter"], prices["plus"]) == ((own.id, "adopted"), (keyed.id, "found"))
     assert client.v1.prices.retrieve(own.id).lookup_key == "tollhouse_starter_month_usd"
-    assert (client.v1.products.retrieve(mine.id).name, len(shop.there()["products"])) == ("My own Starter", 4)
+    assert (client.v1.products.retrieve(mine.id).name, len(shop.there()["products"])) == ("My own Starter", 5)
     assert "webhook_secret" not in done
     kept = client.v1.webhook_endpoints.retrieve(endpoint.id)
     assert (done["webhook_endpoint"]["id"], done["webhook_endpoint"]["outcome"]) == (endpoint.id, "updated")
@@ -151,7 +151,7 @@ def test_a_price_that_the_environment_names_is_used_as_it_is(shop: Shop) -> None
     assert shop.there() == before, "what cannot be done is told before anything is"
 
     shop.command.set(STRIPE_PRICE_STARTER=right.id)
-    assert [price["outcome"] for price in shop.setup()["prices"]] == ["found", "created", "created", "created"]
+    assert [price["outcome"] for price in shop.setup()["prices"]] == ["found", *["created"] * 4]
 
     shop.command.set(STRIPE_PRICE_STARTER="price_nowhere")
     refused = shop.command("stripe", "setup")
