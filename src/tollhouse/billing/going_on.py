@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from tollhouse.billing.model import SETUP_KEY, Invoice, Payment, Setup, Subscription, WebhookEvent
+from tollhouse.billing.model import SETUP_KEY, WAITING_STATUSES, Invoice, Payment, Setup, Subscription, WebhookEvent
 from tollhouse.billing.stripe import StripeGateway, intents
 from tollhouse.kernel.errors import InvalidRequest, NotFound
 
@@ -62,11 +62,11 @@ async def _use(gateway: StripeGateway, stripe_id: str, setup: Setup, method: str
 
 
 def _owed(invoices: Iterable[Invoice], subscription: Subscription) -> list[Invoice]:
-    """Its invoices that were tried in vain, the oldest first."""
+    """Its invoices that were tried and are not paid, the oldest first."""
     owed = [
         found
         for found in invoices
-        if found.subscription == subscription.id and found.status == "open" and found.attempts > 0
+        if found.subscription == subscription.id and found.status in WAITING_STATUSES and found.attempts > 0
     ]
     return sorted(owed, key=lambda found: (found.created_at, found.id))
 
