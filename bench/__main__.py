@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import load
+from bench import load, webhooks
 from bench.product import Bed, environment, prepare
 from bench.report import BARS, Figures, write
 from bench.rows import books_are_clean, rows_written
@@ -97,6 +97,8 @@ class Bench:
                 add("two processes", load.wrk(running, bed, seconds=self.seconds).per_second)
         if self.wants("SQLite", "single caller", "fdatasync"):
             self._on_sqlite()
+        if self.wants("webhooks"):
+            webhooks.measure(self)
         if self.wants("refusals"):
             with self.bed("postgres", empty=True) as bed, load.server(bed) as running:
                 load.wrk(running, bed, seconds=1)

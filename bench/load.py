@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,7 +71,9 @@ class Running(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def server(bed: Bed, *, workers: int = 1, without_store: bool = False) -> Iterator[Running]:
+def server(
+    bed: Bed, *, workers: int = 1, without_store: bool = False, more: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Start `tollhouse serve` (without a store: the same whose saves return at once), wait for /health, stop it by SIGTERM."""
     port = free_port()
     config = bed.folder / "tollhouse.toml"
@@ -81,10 +83,12 @@ def server(bed: Bed, *, workers: int = 1, without_store: bool = False) -> Iterat
         command = [sys.executable, "-m", "bench.server", str(port), str(config)]
     began = time.monotonic()
     log = (bed.folder / "server.log").open("ab")
-    process = subprocess.Popen(command, env={**os.environ, **environment(bed.url)}, stderr=log, stdout=log)
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment(bed.url), **(more or {})}, stderr=log, stdout=log
+    )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url + "/health", process)
+        wait_for(url + "/health", process)
         yield Running(url, process.pid, time.monotonic() - began)
     finally:
         process.terminate()
@@ -92,7 +96,8 @@ def server(bed: Bed, *, workers: int = 1, without_store: bool = False) -> Iterat
         log.close()
 
 
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    """Until this address answers."""
     for _ in range(600):
         try:
             with urllib.request.urlopen(url, timeout=1):
@@ -111,7 +116,14 @@ def wrk(
     """Closed-loop load with unique keys; `rate` spreads it to about so many requests a second."""
     script = bed.folder / "load.lua"
     values = {"key": bed.key, "run": f"{os.getpid()}-{time.monotonic_ns()}", "customers": customers}
-    text = (BATCH if batch else SINGLE) % values + COUNTED
+    script.write_text((BATCH if batch else SINGLE) % values)
+    seen = run_wrk(running, script, seconds=seconds, connections=connections, rate=rate)
+    return msgspec.structs.replace(seen, per_second=seen.per_second * (100 if batch else 1))
+
+
+def run_wrk(running: Running, script: Path, *, seconds: float, connections: int, rate: float | None = None) -> Load:
+    """What this script's requests met with."""
+    text = script.read_text() + COUNTED
     if rate is not None:
         text += PACED % {"twice_mean_ms": max(1, round(2000 * connections / rate))}
     script.write_text(text)
@@ -132,7 +144,7 @@ def wrk(
     if rate_found is None or figures is None:
         raise RuntimeError(f"wrk said:\n{said}")
     p50, p99, errors, requests = (int(figure) for figure in figures.groups())
-    return Load(float(rate_found[1]) * (100 if batch else 1), p50 / 1000, p99 / 1000, errors, requests)
+    return Load(float(rate_found[1]), p50 / 1000, p99 / 1000, errors, requests)
 
 
 def pgbench(url: str, seconds: int) -> float:

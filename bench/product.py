@@ -40,6 +40,11 @@ limits = { sessions = 1_000_000_000, requests = 1_000_000_000 }
 prices = [ { amount = 100, currency = "usd", every = "month" } ]
 credits = { credits = 1 }
 limits = { sessions = 1_000_000_000, requests = 1_000_000_000 }
+
+[plans.paid]
+prices = [ { amount = 900, currency = "usd", every = "month" } ]
+credits = { credits = 1_000_000_000 }
+limits = { sessions = 1_000_000_000, requests = 1_000_000_000 }
 """
 SECRETS = {"SESSION_SECRET": secrets.token_urlsafe(32), "ENVIRONMENT": "test"}
 

@@ -68,6 +68,15 @@ TABLE = (
         lambda f: f.median("single caller, p50 ms") - 2 * f.median("fdatasync ms") - 1, "single caller, p50 ms", most=True),
     Bar("PostgreSQL at half load, p99", "ms", 15.0, lambda f: f.median("half load, p99 ms"), "half load, requests/s", most=True),
     Bar("memory after 1,000,000 customers", "MB", 180.0, lambda f: f.median("memory after 1M customers, MB"), "", most=True),
+    Bar("webhooks stored (answered 200), 16 connections", "× pgbench", 0.375, lambda f: f.ratio("webhooks stored", "pgbench"), "webhooks stored"),
+    Bar("webhooks applied, each another customer, fetch counted", "× pgbench", 0.0625, lambda f: f.ratio("webhooks applied", "pgbench"),
+        "webhooks applied"),
+    Bar("webhooks beside admits at half load, p99 of the answer", "ms", 50.0, lambda f: f.median("webhooks beside admits, p99 ms"),
+        "webhooks beside admits, a second", most=True),
+    Bar("admits at half load beside webhooks", "of alone", 0.9, lambda f: f.median("admits beside webhooks, of alone")),
+    Bar("a burst of 50,000 webhooks: lost", "events", 0.0, lambda f: f.median("webhooks in a burst, lost"), "webhooks in a burst, applied",
+        most=True),
+    Bar("a burst of 50,000 webhooks: memory", "MB", 200.0, lambda f: f.median("webhooks in a burst, MB"), "", most=True),
     Bar("start to `/health`", "s", 2.0, lambda f: f.median("start to /health, seconds"), "", most=True),
 )  # fmt: skip
 BARS = {bar.absolute: f"bar {bar.limit:g} {bar.unit}" for bar in TABLE if bar.absolute}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import fresh, let_go
 from tests.support.demo import Demo, running_demo
 from tests.support.postgres import GIVEN_URL_VARIABLE, Postgres, PostgresServer, running_postgres
 from tests.support.stripe_cli import NO_NODE, StripeCli, installed_stripe_cli
@@ -39,7 +40,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server: Postgres = request.getfixturevalue("postgres")
     url = server.new_database()
     yield url
-    server.drop_database(url)
+    let_go(server, url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def schema_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the tables that `tollhouse db upgrade` makes: once on SQLite and once on PostgreSQL."""
+    with fresh(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,10 @@ from tollhouse.api.billing import billing_routes
 from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
+from tollhouse.api.subscribing import subscribing_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.actions import publish, refresh
 from tollhouse.catalog.load import Configuration
@@ -63,6 +65,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
         stripe = open_stripe(settings)
         if stripe is not None:
             stack.push_async_callback(stripe.close)
+        bells = Bells()
         house = House(
             settings=settings,
             catalog=catalog,
@@ -71,9 +74,10 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
             identity=open_desk(settings.web.session_secret.reveal(), settings.url, catalog.product.name),
             directory=Directory(store),
             keys=KeyRing(store),
-            bells=Bells(),
+            bells=bells,
             stripe=stripe,
             webhooks=WebhookLog(),
+            intake=Intake(store, bells.inbox),
         )
         await stack.enter_async_context(house.keys.kept_fresh())
         yield house
@@ -98,11 +102,12 @@ def build_application(house: House) -> Litestar:
     """Every entrance over HTTP. Background work is not in it, see `worker.jobs_of`."""
     routes: list[ControllerRouterHandler] = [
         *hot_routes(house),
-        *webhook_routes(house, house.webhooks),
+        *webhook_routes(house),
         decisions.routes(house),
         catalog_routes(house),
         customer_routes(house),
         *billing_routes(),
+        *subscribing_routes(),
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,

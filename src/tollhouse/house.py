@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tollhouse.admission.desk import Admission
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.customers.directory import Directory
@@ -37,4 +38,5 @@ class House:
     bells: Bells
     stripe: StripeGateway | None
     webhooks: WebhookLog
+    intake: Intake
     strangers: Throttle = field(default_factory=strangers_throttle)

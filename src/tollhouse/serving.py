@@ -18,6 +18,7 @@ from litestar.types import Receive, Send
 
 from tollhouse.api.deciding import hot_handlers
 from tollhouse.api.direct import direct_ways
+from tollhouse.api.webhooks import webhook_handlers
 from tollhouse.bootstrap import build_application, housekeeping, open_house
 from tollhouse.catalog.load import Configuration, load_configuration
 from tollhouse.house import House
@@ -63,7 +64,7 @@ class Server:
         house = await self._stack.enter_async_context(open_house(self._configuration))
         self._application = build_application(house)
         # Browsers of other origins have no business here, so the hot path needs nothing of the framework's.
-        self._hot = hot_handlers(house)
+        self._hot = hot_handlers(house) | webhook_handlers(house)
         jobs = [*housekeeping(house), *(jobs_of(house) if self._with_worker else [])]
         stopping = asyncio.Event()
         task = asyncio.create_task(run_jobs(jobs, stopping), name="tollhouse-background")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.web.street import Person, Street, databases, opened
+from tests.web.street import Person, Street, opened
 from tollhouse.identity.actions import set_staff_role
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def upgraded_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with the tables of `tollhouse db upgrade`."""
-    yield from databases(request, tmp_path)
-
-
 @pytest.fixture
-async def aurion(upgraded_url: str, tmp_path: Path) -> AsyncIterator[Street]:
+async def aurion(schema_url: str, tmp_path: Path) -> AsyncIterator[Street]:
     """The product that sells credits and launches tools."""
-    async with opened(upgraded_url, "aurion", tmp_path, STRIPE_SECRET_KEY="sk_test_pages") as street:
+    async with opened(schema_url, "aurion", tmp_path, STRIPE_SECRET_KEY="sk_test_pages") as street:
         yield street
 
 

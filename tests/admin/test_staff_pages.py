@@ -17,6 +17,8 @@ PAGES = (
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/reconciliation/rec_1",
+    "/admin/customers/user_1/quotes",
+    "/admin/unmapped",
 )
 
 

@@ -83,7 +83,7 @@ async def test_a_key_that_another_process_has_used_is_found_though_the_copy_is_c
     assert await world.left(ada) == 98
 
 
-@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # SQLite locks the database: the next story
+@pytest.mark.parametrize("schema_url", ["postgres"], indirect=True)  # SQLite locks the database: the next story
 async def test_an_account_locked_by_somebody_else_stalls_nobody_else(world: World, other: World) -> None:
     """Rule 4: the others go on; the locked one is answered when the lock is gone."""
     people = [await world.customer(f"person-{number}") for number in range(8)]
@@ -199,8 +199,8 @@ async def test_a_copy_forgotten_in_the_middle_of_a_batch_is_read_again(world: Wo
     assert all(answer.allowed for answer in answers)
 
 
-async def test_memory_is_bounded_and_those_put_out_of_it_are_served_all_the_same(migrated_url: str) -> None:
-    async with opened(migrated_url, TOML, TOLLHOUSE_CACHED_CUSTOMERS="8", TOLLHOUSE_LANES="1") as world:
+async def test_memory_is_bounded_and_those_put_out_of_it_are_served_all_the_same(schema_url: str) -> None:
+    async with opened(schema_url, TOML, TOLLHOUSE_CACHED_CUSTOMERS="8", TOLLHOUSE_LANES="1") as world:
         people = [await world.customer(f"person-{number}") for number in range(30)]
         for _ in range(3):
             answers = await asyncio.gather(*(submit(world, person) for person in people))
@@ -273,9 +273,9 @@ async def test_a_refusal_costs_no_commit(world: World) -> None:
 @pytest.mark.parametrize(
     ("environ", "on_postgres"), [({}, 2), ({"TOLLHOUSE_WORKERS": "3"}, 1), ({"TOLLHOUSE_LANES": "5"}, 5)]
 )
-async def test_there_are_as_many_lanes_as_pay(migrated_url: str, environ: dict[str, str], on_postgres: int) -> None:
-    sqlite = migrated_url.startswith("sqlite:")
+async def test_there_are_as_many_lanes_as_pay(schema_url: str, environ: dict[str, str], on_postgres: int) -> None:
+    sqlite = schema_url.startswith("sqlite:")
     if sqlite and "TOLLHOUSE_WORKERS" in environ:
         return  # refused by the settings
-    async with opened(migrated_url, TOML, **environ) as world:
+    async with opened(schema_url, TOML, **environ) as world:
         assert len(world.house.admission._lanes) == (1 if sqlite else on_postgres)

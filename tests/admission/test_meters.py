@@ -145,9 +145,9 @@ async def test_a_slot_that_is_not_kept_comes_back_after_its_time(world: World) -
     assert (await world.admit(ada, "realtime_session"))["allowed"]
 
 
-async def test_unlimited_ends_where_numbers_stop_being_exact(migrated_url: str) -> None:
+async def test_unlimited_ends_where_numbers_stop_being_exact(schema_url: str) -> None:
     toml = TOML.replace("cost = { exports = 1 }", 'cost = { exports = 1 }\npriced_by = ["exports"]')
-    async with opened(migrated_url, toml) as world:
+    async with opened(schema_url, toml) as world:
         ada = await world.customer("ada", plan="pro")
         huge = {"exports": 2**53 - 2}
         assert (await world.admit(ada, "export", amount=huge))["allowed"]

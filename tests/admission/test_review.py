@@ -106,10 +106,10 @@ async def test_a_lapsed_slot_is_not_shown_before_anybody_swept(world: World) -> 
     assert await world.sweep() == [ada]
 
 
-async def test_a_project_is_not_refused_for_what_a_lapsed_hold_still_keeps(migrated_url: str) -> None:
+async def test_a_project_is_not_refused_for_what_a_lapsed_hold_still_keeps(schema_url: str) -> None:
     """Its action costs credits as well: all of them were held, by a hold that nobody settled."""
     toml = TOML.replace("cost = { projects = 1 }", "cost = { projects = 1, credits = 100 }")
-    async with opened(migrated_url, toml) as world:
+    async with opened(schema_url, toml) as world:
         ada = await world.customer("ada", plan="starter")
         await world.hold(ada, "chat", amount={"credits": await world.left(ada)}, ttl="30s")
         await world.ask(f"/v1/customers/{ada}/projects", {"name": "too early"}, 403)

@@ -7,7 +7,7 @@ from tests.api.world import Api
 CALLS = (
     "/v1/admit", "/v1/admit/batch", "/v1/check", "/v1/holds", "/v1/holds/hld_x/settle", "/v1/holds/hld_x/extend",
     "/v1/admissions/adm_x/refund", "/v1/customers", "/v1/customers/ada/projects", "/v1/customers/ada/grants",
-    "/billing/checkout", "/billing/portal", "/api/validate-tool-access",
+    "/billing/checkout", "/billing/portal", "/billing/setup-intent", "/billing/subscribe", "/api/validate-tool-access",
 )  # fmt: skip
 NOT_JSON = {
     "nothing": b"",

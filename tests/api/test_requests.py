@@ -21,6 +21,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/validate-tool-access": {"tool": "app-builder", "user_id": "ada"},
     "/billing/checkout": {"plan": "starter", "user_id": "ada"},
     "/billing/portal": {"user_id": "ada"},
+    "/billing/setup-intent": {"user_id": "ada"},
+    "/billing/subscribe": {"user_id": "ada", "plan": "starter", "setup_intent": "seti_1"},
 }
 HOSTILE = (
     "a\x00b",

@@ -64,11 +64,11 @@ async def test_a_tool_that_the_catalogue_does_not_have_is_404(api: Api) -> None:
 
 
 @pytest.mark.row("A5")
-async def test_access_too_often_is_429_and_says_when_to_come_again(upgraded_url: str, tmp_path: Path) -> None:
+async def test_access_too_often_is_429_and_says_when_to_come_again(schema_url: str, tmp_path: Path) -> None:
     slow = CATALOGUE.replace("requests = 1000", "requests = 1").replace(
         "cost = { credits = 50,", "cost = { credits = 5,"
     )
-    async with served(tmp_path, upgraded_url, slow) as api:
+    async with served(tmp_path, schema_url, slow) as api:
         tool = {"tool": "app-builder", "user_id": "ada"}
         assert (await api.post("/api/validate-tool-access", tool)).status_code == 200
         answer = await api.post("/api/validate-tool-access", tool)
@@ -79,7 +79,7 @@ async def test_access_too_often_is_429_and_says_when_to_come_again(upgraded_url:
         assert (await api.meters())["credits"]["used"] == 5
 
 
-async def test_usage_of_nobody_and_of_a_catalogue_without_sessions(upgraded_url: str, tmp_path: Path) -> None:
+async def test_usage_of_nobody_and_of_a_catalogue_without_sessions(schema_url: str, tmp_path: Path) -> None:
     without = "\n".join(
         line.replace("sessions = 100, ", "").replace("sessions = 5000, ", "")
         for line in CATALOGUE.replace("[actions.realtime_session]\ncost = { sessions = 1, concurrent = 1 }\n", "")
@@ -87,7 +87,7 @@ async def test_usage_of_nobody_and_of_a_catalogue_without_sessions(upgraded_url:
         .splitlines()
         if not line.startswith("sessions")
     )
-    async with served(tmp_path, upgraded_url, without) as api:
+    async with served(tmp_path, schema_url, without) as api:
         for user, code in (("nobody", (404, "customer_not_found")), ("ada", (422, "no_quota_meter"))):
             answer = await api.get(f"/billing/usage?user_id={user}")
             assert (answer.status_code, answer.json()["code"]) == code

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from tests.billing.steps import stripe_id_of
+from tests.billing import steps
 from tests.billing.world import FAILS_LATER, World
-from tollhouse.billing import actions
 from tollhouse.billing.linking import link
 from tollhouse.billing.model import Snapshot
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.kernel.clock import DAY
+from tollhouse.kernel.errors import NotFound
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -36,6 +36,9 @@ class Recorded(StripeGateway):
         assert self.now is not None
         return msgspec.structs.replace(self.now, customer=stripe_id)
 
+    async def _call(self, method: str, path: str, *rest: object, **more: object) -> Any:
+        raise NotFound(f"{path}: a recording holds a customer's lists and nothing else")
+
 
 class Recorder:
     """One customer who lives, and what Stripe said at each stage of it."""
@@ -47,7 +50,7 @@ class Recorder:
         self.stages: list[Stage] = []
 
     async def stripe_id(self) -> str:
-        return await stripe_id_of(self.world, self.customer)
+        return await steps.stripe_id_of(self.world, self.customer)
 
     async def stage(self, days: int = 0) -> None:
         """Time passes, everything arrives and is handled, and Stripe is asked what it says now."""
@@ -69,23 +72,17 @@ class Recorder:
 
     async def move_to(self, lookup_key: str) -> None:
         """Another price, prorated and paid at once."""
-        price = await self.world.gateway.price_of_key(lookup_key)
-        assert price is not None
-        item = (await self.subscription())["items"]["data"][0]["id"]
-        await self.change(items=[{"id": item, "price": price.id}], proration_behavior="always_invoice")
+        await steps.put_on(self.world, (await self.subscription())["id"], lookup_key)
 
     async def good_card(self) -> str:
         """A card that pays, from now on the one that is charged."""
         stripe_id = await self.stripe_id()
-        card = await self.world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
-        await self.world.stripe(
-            "post", f"/v1/customers/{stripe_id}", invoice_settings={"default_payment_method": card["id"]}
-        )  # fmt: skip
-        return str(card["id"])
+        card = await steps.attach(self.world, stripe_id)
+        await steps.charge_from_now_on(self.world, stripe_id, card)
+        return card
 
     async def pay_what_is_open(self, card: str) -> None:
-        invoices = await self.world.stripe("get", "/v1/invoices", customer=await self.stripe_id(), status="open")
-        await self.world.stripe("post", f"/v1/invoices/{invoices['data'][0]['id']}/pay", payment_method=card)
+        await steps.pay_what_is_open(self.world, await self.stripe_id(), card)
 
     async def end(self) -> None:
         await self.world.stripe("delete", f"/v1/subscriptions/{(await self.subscription())['id']}")
@@ -128,14 +125,11 @@ async def a_year_by_the_month(world: World) -> list[Stage]:
 async def a_trial_that_is_kept(world: World) -> list[Stage]:
     """A week for nothing, then paid, then ended."""
     ada = await recorder(world)
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, ada.customer)
-    await actions.open_portal(world.till, payer)  # makes the customer at Stripe
-    await ada.good_card()
+    stripe_id = await steps.at_stripe(world, ada.customer)
     price = await world.gateway.price_of_key("tollhouse_starter_month_usd")
     assert price is not None
     await world.stripe(
-        "post", "/v1/subscriptions", customer=await ada.stripe_id(), items=[{"price": price.id}], trial_period_days=7
+        "post", "/v1/subscriptions", customer=stripe_id, items=[{"price": price.id}], trial_period_days=7
     )  # fmt: skip
     await ada.stage()
     await ada.stage(days=8)

@@ -21,11 +21,11 @@ TYPES_OF_A_PURCHASE = (
 )
 
 
-async def test_every_permutation_of_a_purchase_ends_the_same(world: World) -> None:
-    stage = (await a_whole_life(world))[0]
+async def test_every_permutation_of_a_purchase_ends_the_same(quick_world: World) -> None:
+    stage = (await a_whole_life(quick_world))[0]
     events = [event for event in stage.events if event["type"] in TYPES_OF_A_PURCHASE]
     assert sorted(event["type"] for event in events) == sorted(TYPES_OF_A_PURCHASE)
-    replay = Replay(world)
+    replay = Replay(quick_world)
     ends = []
     for order in itertools.permutations(events):
         customer, stripe_id = await replay.new_life()
@@ -42,9 +42,9 @@ async def test_every_permutation_of_a_purchase_ends_the_same(world: World) -> No
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_late_doubled_and_shuffled_events_of_a_whole_life_end_the_same(world: World, seed: int) -> None:
-    stages = await a_whole_life(world)
-    replay = Replay(world)
+async def test_late_doubled_and_shuffled_events_of_a_whole_life_end_the_same(quick_world: World, seed: int) -> None:
+    stages = await a_whole_life(quick_world)
+    replay = Replay(quick_world)
     in_order, first_id = await replay.new_life()
     for stage in stages:
         replay.at(stage)
@@ -71,9 +71,9 @@ async def test_late_doubled_and_shuffled_events_of_a_whole_life_end_the_same(wor
         assert await replay.again.end_state(customer) == expected
 
 
-async def test_a_life_that_is_heard_of_when_it_is_over_ends_the_same(world: World) -> None:
-    stages = await a_whole_life(world)
-    replay = Replay(world)
+async def test_a_life_that_is_heard_of_when_it_is_over_ends_the_same(quick_world: World) -> None:
+    stages = await a_whole_life(quick_world)
+    replay = Replay(quick_world)
     step_by_step, first_id = await replay.new_life()
     for stage in stages:
         replay.at(stage)

@@ -94,8 +94,7 @@ async def test_a_second_tab_is_refused_even_before_the_webhook_comes(world: Worl
 
 async def test_only_the_newest_checkout_page_stays_open(world: World) -> None:
     ada = await world.customer()
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, ada)
+    payer = await world.payer(ada)
 
     for plan in ("starter", "pro", "premium"):
         last = await actions.start_checkout(world.till, payer, plan)

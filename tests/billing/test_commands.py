@@ -64,13 +64,14 @@ def test_setup_makes_every_price_once(command: CommandLine, database_url: str) -
         ("plus", 2_900, "created"),
         ("pro", 9_900, "created"),
         ("enterprise", 49_900, "created"),
+        ("pack recharge", 700, "created"),
     ]
-    assert [price["outcome"] for price in second] == ["found"] * 4
+    assert [price["outcome"] for price in second] == ["found"] * 5
     assert [price["price"] for price in second] == [price["price"] for price in first]
 
     (command.directory / "tollhouse.toml").write_text(AURION.replace("amount = 900,", "amount = 1_200,"))
     third = json.loads(command("stripe", "setup", "--json").out)["prices"]
-    assert [price["outcome"] for price in third] == ["replaced", "found", "found", "found"]
+    assert [price["outcome"] for price in third] == ["replaced", *["found"] * 4]
     assert third[0]["product"] == first[0]["product"]
 
 

@@ -12,7 +12,8 @@ from tests.billing.lives import a_whole_life as record
 from tests.billing.steps import pay_open_invoice, spend
 from tests.billing.world import CATALOG, FAILS_LATER, World, opened
 from tollhouse.catalog.model import Terms
-from tollhouse.kernel.clock import DAY
+from tollhouse.customers.book import view_customer
+from tollhouse.kernel.clock import DAY, rfc3339
 from tollhouse.kernel.errors import Refused
 from tollhouse.ledger.actions import block
 from tollhouse.ledger.verify import verify_all
@@ -41,6 +42,9 @@ async def test_time_alone_ends_the_grace(world: World) -> None:
     assert (state.plan, state.standing) == ("starter", "good")
     assert state.past_due_at is not None
     assert 0 < state.past_due_at - world.store.clock.now_ms() < 3 * DAY
+    async with world.store.reading() as tx:
+        told = await view_customer(tx, world.catalog, ada, world.store.clock.now_ms())
+    assert (told.standing, told.past_due_at) == ("good", rfc3339(state.past_due_at))
     await spend(world, ada, 10)
 
     await world.pass_days(3)
@@ -50,8 +54,8 @@ async def test_time_alone_ends_the_grace(world: World) -> None:
         await spend(world, ada, 10)
     await world.catch_up()
     assert (await world.state(ada)).standing == "past_due"
-    told = [(e.action, e.at == state.past_due_at) for e in await world.book(ada) if e.kind == "standing"]
-    assert told == [("grace_started", False), ("standing_past_due", True)]
+    written = [(e.action, e.at == state.past_due_at) for e in await world.book(ada) if e.kind == "standing"]
+    assert written == [("grace_started", False), ("standing_past_due", True)]
     assert len(await world.facts("payment.failed")) >= 1
 
 

@@ -74,20 +74,20 @@ async def served(database_url: str, **environ: str) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-def upgraded_url(database_url: str) -> str:
+def schema_url(database_url: str) -> str:
     schema.upgrade(database_url)
     return database_url
 
 
 @pytest.fixture
-async def product(upgraded_url: str) -> AsyncIterator[Served]:
+async def product(schema_url: str) -> AsyncIterator[Served]:
     """AURION with the sandbox as Stripe, and two webhook secrets, as while one of them is being changed."""
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         environ = {
             "STRIPE_SECRET_KEY": "sk_test_http", "STRIPE_API_BASE": sandbox.url,
             "STRIPE_WEBHOOK_SECRET": f"{SECRET},{OLD_SECRET}",
         }  # fmt: skip
-        async with served(upgraded_url, **environ) as served_product:
+        async with served(schema_url, **environ) as served_product:
             house = served_product.house
             assert house.stripe is not None
             await actions.ensure_prices(house.store, house.stripe, house.catalog)
@@ -142,7 +142,7 @@ async def test_a_signature_that_proves_nothing_is_refused_and_the_log_says_why(p
 
 
 @pytest.mark.row("A9")
-async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: Served, upgraded_url: str) -> None:
+async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: Served, schema_url: str) -> None:
     def last_webhook(house: House) -> tuple[str, str, str | None]:
         found = next(c for c in checks(house.settings, house.webhooks) if c.name == "webhook_signature")
         return found.status, found.message, found.setting
@@ -159,12 +159,19 @@ async def test_a_wrong_secret_is_told_from_a_missing_one_by_the_checks(product: 
     await product.send(event(), good)
     assert last_webhook(product.house)[0] == "ok"
 
-    async with served(upgraded_url) as bare:
+    async with served(schema_url) as bare:
         answer = await bare.send(event(), good)
         assert answer.status_code == 400
         assert last_webhook(bare.house)[1] == "webhooks come in, and STRIPE_WEBHOOK_SECRET is missing"
         shown = (await bare.client.get("/health")).json()["checks"]
         assert "STRIPE_WEBHOOK_SECRET is missing; fix: " in shown["webhook_signature"]
+
+
+async def test_an_event_whose_name_is_no_plain_text_is_refused(product: Served) -> None:
+    payload = event("evt_\0")
+    answer = await product.send(payload, sign(payload.decode(), SECRET, product.now_seconds))
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_an_event")
+    assert await product.stored() == 0
 
 
 async def test_only_post_is_understood_and_large_bodies_are_refused(product: Served) -> None:
@@ -218,6 +225,44 @@ async def test_the_portal_answers_with_a_page(product: Served) -> None:
     assert answer.json()["url"].startswith(str(product.house.settings.stripe.api_base))
 
 
+@pytest.mark.row("X11")
+async def test_the_preset_sells_its_pack_in_its_currency(product: Served) -> None:
+    await product.customer("user_123")
+    answer = await product.ask("/billing/checkout", pack="recharge", user_id="user_123", currency="usd")
+    assert answer.status_code == 200
+    assert "/checkout/cs_test_" in answer.json()["url"]
+    for body, fix in (
+        ({"pack": "recharge", "currency": "eur"}, "name one of: usd"),
+        ({"plan": "starter", "currency": "eur"}, "name one of: usd"),
+    ):
+        answer = await product.ask("/billing/checkout", user_id="user_123", **body)
+        assert answer.status_code == 422
+        assert answer.json()["fix"] == fix
+
+
+@pytest.mark.row("U4")
+async def test_a_front_end_of_ones_own_brings_a_card_and_subscribes(product: Served) -> None:
+    customer = await product.customer("user_123")
+    await product.customer("user_456")
+    started = (await product.ask("/billing/setup-intent", user_id="user_123")).json()
+    assert set(started) == {"setup_intent", "client_secret"}
+    body = {"user_id": "user_123", "plan": "starter", "setup_intent": started["setup_intent"]}
+    early = await product.ask("/billing/subscribe", **body)
+    assert (early.status_code, early.json()["code"]) == (409, "setup_not_finished")
+    house = product.house
+    assert house.stripe is not None
+    world = World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
+    await world.stripe("post", f"/v1/setup_intents/{started['setup_intent']}/confirm", payment_method="pm_card_visa")
+    stolen = await product.ask("/billing/subscribe", **body | {"user_id": "user_456"})
+    assert (stolen.status_code, stolen.json()["code"]) == (422, "unknown_setup_intent")
+
+    done = await product.ask("/billing/subscribe", **body)
+    assert done.status_code == 200
+    assert (done.json()["status"], done.json()["client_secret"]) == ("active", None)
+    seen = await product.client.get(f"/v1/customers/{customer}", headers={"authorization": f"Bearer {product.key}"})
+    assert seen.json()["plan"] == "starter"
+
+
 async def test_a_checkout_is_for_a_plan_or_for_a_pack(product: Served) -> None:
     await product.customer("user_123")
     for body, code in (({"plan": "starter", "pack": "small"}, "invalid_request"), ({"pack": "small"}, "unknown_pack")):
@@ -243,7 +288,7 @@ async def test_what_cannot_be_bought_is_refused_with_the_reason(product: Served)
 
 async def test_nobody_buys_without_a_key_or_a_session(product: Served) -> None:
     await product.customer("user_123")
-    for path in ("/billing/checkout", "/billing/portal"):
+    for path in ("/billing/checkout", "/billing/portal", "/billing/setup-intent", "/billing/subscribe"):
         answer = await product.client.post(path, json={"plan": "starter", "user_id": "user_123"})
         assert answer.status_code in (401, 422)
         answer = await product.client.post(
@@ -253,8 +298,8 @@ async def test_nobody_buys_without_a_key_or_a_session(product: Served) -> None:
 
 
 @pytest.mark.row("S23")
-async def test_a_missing_stripe_key_is_named_with_its_fix(upgraded_url: str) -> None:
-    async with served(upgraded_url) as bare:
+async def test_a_missing_stripe_key_is_named_with_its_fix(schema_url: str) -> None:
+    async with served(schema_url) as bare:
         await bare.customer("user_123")
         answer = await bare.ask("/billing/checkout", plan="starter", user_id="user_123")
     assert answer.status_code == 503
@@ -264,10 +309,10 @@ async def test_a_missing_stripe_key_is_named_with_its_fix(upgraded_url: str) -> 
 
 
 @pytest.mark.row("S23")
-async def test_prices_that_were_never_set_up_are_named_with_the_command(upgraded_url: str) -> None:
+async def test_prices_that_were_never_set_up_are_named_with_the_command(schema_url: str) -> None:
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         environ = {"STRIPE_SECRET_KEY": "sk_test_http", "STRIPE_API_BASE": sandbox.url, "STRIPE_WEBHOOK_SECRET": SECRET}
-        async with served(upgraded_url, **environ) as product:
+        async with served(schema_url, **environ) as product:
             await product.customer("user_123")
             answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
     assert (answer.status_code, answer.json()["fix"]) == (503, "run `tollhouse stripe setup`")
@@ -285,3 +330,32 @@ async def test_the_sixth_attempt_in_a_quarter_of_an_hour_has_to_wait(product: Se
     product.house.store.clock.test_offset_ms += 900_001
     answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
     assert answer.status_code == 200
+
+
+@pytest.mark.row("X9")
+async def test_the_lots_of_a_customer_are_read_with_what_was_paid(schema_url: str) -> None:
+    async with served(schema_url) as product:
+        await product.customer("42")
+        paid = {"amount": 1_999, "currency": "eur"}
+        granted = await product.ask(
+            "/v1/customers/42/grants", meter="credits", amount=500, key="k", reason="by wire", paid=paid
+        )
+        bearer = {"authorization": f"Bearer {product.key}"}
+        first = (await product.client.get("/v1/customers/42/lots?limit=1", headers=bearer)).json()
+        [lot] = first["lots"]
+        assert (lot["id"], lot["amount"], lot["remaining"], lot["reason"]) == (
+            granted.json()["lot"], 500, 500, "by wire",
+        )  # fmt: skip
+        assert lot["value"] == {"currency": "eur", "paid": 1_999, "deferred": 1_999, "earned": 0, "refunded": 0}
+        rest = (await product.client.get(f"/v1/customers/42/lots?after={first['next']}", headers=bearer)).json()
+        assert ([one["value"] for one in rest["lots"]], rest["next"]) == ([None], None)
+        wrong = await product.client.get("/v1/customers/42/lots?after=lot_x", headers=bearer)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_cursor")
+
+
+@pytest.mark.row("X12")
+async def test_another_currency_than_that_of_the_prices_is_refused_by_name(schema_url: str) -> None:
+    async with served(schema_url, STRIPE_SECRET_KEY="sk_test_x", STRIPE_API_BASE="http://127.0.0.1:9") as product:
+        await product.customer("42")
+        answer = await product.ask("/billing/checkout", plan="starter", user_id="42", currency="jpy")
+        assert (answer.status_code, answer.json()["code"], answer.json()["allowed"]) == (422, "unknown_currency", "usd")

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from tests.billing.steps import move_to, pay_open_invoice, spend, stripe_id_of, subscription_id_of
+from tests.billing.steps import attach, move_to, pay_open_invoice, spend, stripe_id_of, subscription_id_of
 from tests.billing.world import CATALOG, FAILS_LATER, World, _submit, opened
 from tollhouse.billing import actions
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -140,9 +140,9 @@ async def test_a_second_subscription_is_told_to_staff_and_adds_nothing(world: Wo
     pro = await world.gateway.price_of_key("tollhouse_pro_month_usd")
     assert pro is not None
 
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
+    card = await attach(world, stripe_id)
     second = await world.stripe(
-        "post", "/v1/subscriptions", customer=stripe_id, items=[{"price": pro.id}], default_payment_method=card["id"]
+        "post", "/v1/subscriptions", customer=stripe_id, items=[{"price": pro.id}], default_payment_method=card
     )
     await world.catch_up()
 

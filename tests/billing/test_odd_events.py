@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.billing.steps import stripe_id_of, subscription_id_of
+from tests.billing.steps import attach, sell_in_dashboard, stripe_id_of, subscription_id_of
 from tests.billing.world import World
 from tollhouse.billing import actions
 from tollhouse.billing.applying import FenceLost, apply
 from tollhouse.billing.linking import link_of_customer
+from tollhouse.billing.unmapped import replay_unmapped, unmapped_purchases
+from tollhouse.catalog.model import Catalog, Price
 from tollhouse.kernel.clock import HOUR, SECOND
 from tollhouse.store import Sql
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
@@ -30,28 +32,14 @@ async def about_customers(world: World) -> list[dict[str, Any]]:
 
 
 async def sell_without_a_plan(world: World, customer: str) -> str:
-    """In Stripe's dashboard the customer is subscribed to a product that our catalogue does not know; its id."""
-    stripe_id = await stripe_id_of(world, customer)
-    product = await world.stripe("post", "/v1/products", name="Forgotten")
-    price = await world.stripe(
-        "post", "/v1/prices", product=product["id"], unit_amount=1900, currency="usd", recurring={"interval": "month"}
-    )
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stripe_id)
-    await world.stripe(
-        "post",
-        "/v1/subscriptions",
-        customer=stripe_id,
-        items=[{"price": price["id"]}],
-        default_payment_method=card["id"],
-    )
-    return str(product["id"])
+    """A subscription to a product that our catalogue does not know; its id."""
+    return await sell_in_dashboard(world, await stripe_id_of(world, customer), 1900, "usd")
 
 
 async def linked_customer(world: World) -> str:
     """A customer with a Stripe customer and no subscription."""
     ada = await world.customer()
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, ada)
+    payer = await world.payer(ada)
     await actions.start_checkout(world.till, payer, "starter")
     await world.catch_up()
     return ada
@@ -85,6 +73,59 @@ async def test_a_product_that_no_plan_maps_to_is_parked_alerted_and_applied_once
     assert await parked(world) == []
 
 
+def mapped(world: World, price: dict[str, Any], by: str) -> Catalog:
+    """The catalogue after staff have named the price in the plan starter."""
+    own = {"price": "stripe_price", "lookup_key": "lookup_key"}
+    starter = world.catalog.plans["starter"]
+    if by == "product":
+        starter = msgspec.structs.replace(starter, stripe_products=(price["product"],))
+    else:
+        told = price["id"] if by == "price" else price["lookup_key"]
+        named = Price(1900, "usd", "month", **{"lookup_key": "none", own[by]: told})
+        starter = msgspec.structs.replace(starter, prices=(*starter.prices, named))
+    return msgspec.structs.replace(world.catalog, plans={**world.catalog.plans, "starter": starter})
+
+
+@pytest.mark.row("A21")
+@pytest.mark.parametrize("by", ["price", "lookup_key", "product"])
+async def test_what_was_bought_without_a_plan_is_listed_and_comes_once_when_it_is_mapped(world: World, by: str) -> None:
+    ada = await linked_customer(world)
+    await sell_without_a_plan(world, ada)
+    await world.catch_up()
+    await world.pass_days(31)
+    await world.catch_up()
+    await world.receive(await about_customers(world))
+    await world.work()
+    assert len(await world.facts("operator.alert")) == 1, "told once, however many events there are"
+    async with world.store.reading() as tx:
+        (found,) = await unmapped_purchases(tx)
+    assert (found.customer, found.amount.amount_minor, found.paid.amount_minor) == (ada, 1900, 3800)
+
+    price = await world.stripe("get", f"/v1/prices/{found.price}")
+    if by == "lookup_key":
+        price = await world.stripe("post", f"/v1/prices/{found.price}", lookup_key="forgotten")
+    world.catalog = mapped(world, price, by)
+    for _ in range(3):
+        async with world.store.transaction() as tx:
+            assert await replay_unmapped(tx, ada, world.store.clock.now_ms())
+        await world.work()
+
+    assert (await world.state(ada)).plan == "starter"
+    assert await world.credits(ada) == 1_000
+    async with world.store.reading() as tx:
+        rows = await tx.fetch(Sql("select invoice from period_grant where customer = :customer"), customer=ada)
+    assert len(rows) == len({row["invoice"] for row in rows}) == 2
+    assert await parked(world) == []
+    async with world.store.reading() as tx:
+        assert await unmapped_purchases(tx) == []
+
+
+async def test_a_customer_whom_stripe_does_not_know_has_nothing_to_replay(world: World) -> None:
+    ada = await world.customer()
+    async with world.store.transaction() as tx:
+        assert not await replay_unmapped(tx, ada, world.store.clock.now_ms())
+
+
 async def test_a_customer_of_stripes_that_is_not_ours_is_left_alone(world: World) -> None:
     stranger = await world.stripe("post", "/v1/customers", email="stranger@example.com")
     await world.catch_up()
@@ -97,12 +138,12 @@ async def test_a_customer_of_stripes_that_is_not_ours_is_left_alone(world: World
 async def test_a_stranger_who_pays_for_our_plan_is_parked_and_linked_by_metadata(world: World) -> None:
     ada = await world.customer()
     stranger = await world.stripe("post", "/v1/customers", email="stranger@example.com")
-    card = await world.stripe("post", "/v1/payment_methods/pm_card_visa/attach", customer=stranger["id"])
+    card = await attach(world, stranger["id"])
     price = await world.gateway.price_of_key("tollhouse_starter_month_usd")
     assert price is not None
     await world.stripe(
         "post", "/v1/subscriptions", customer=stranger["id"], items=[{"price": price.id}],
-        default_payment_method=card["id"],
+        default_payment_method=card,
     )  # fmt: skip
     await world.catch_up()
     assert any("is linked to no customer" in error for error in await parked(world))

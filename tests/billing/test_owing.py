@@ -13,7 +13,7 @@ GRACE = 3 * DAY
 
 def invoice(number: int, status: str = "open", attempts: int = 1, finalized_at: int | None = None) -> Invoice:
     return Invoice(
-        f"in_{number}", status, "subscription_cycle", "sub_1", number * DAY, "usd", 900, 0, attempts, (),
+        f"in_{number}", status, "subscription_cycle", "sub_1", number * DAY, "usd", 900, 0, 900, 0, attempts, (),
         finalized_at=finalized_at,
     )  # fmt: skip
 

@@ -71,6 +71,10 @@ async def test_a_declined_renewal_is_told_apart_and_the_past_is_counted_in_its_o
         (("open", 1), "open", 3, [("payment_declined", 99, 2)]),
         (("open", 2), "paid", 3, [("payment_succeeded", 50, 1)]),
         (("open", 1), "paid", 1, [("payment_succeeded", 50, 1)]),  # paid by hand: Stripe counts no further attempt
+        (None, "action_required", 1, []),  # the payer has not given their word yet: neither paid nor declined
+        (None, "processing", 2, [("payment_declined", 10, 1)]),
+        (("action_required", 1), "paid", 1, [("payment_succeeded", 50, 1)]),
+        (("action_required", 1), "open", 1, [("payment_declined", 99, 1)]),
         (("paid", 1), "paid", 1, []),
         (("open", 1), "void", 1, []),
     ],
@@ -79,14 +83,14 @@ def test_what_happened_to_an_invoice_is_the_difference_to_what_we_knew(
     known: tuple[str, int] | None, status: str, attempts: int, expected: list[Any]
 ) -> None:
     invoice = Invoice(
-        "in_1", status, "subscription_cycle", None, 5, "usd", 900, 900 if status == "paid" else 0, attempts, (),
+        "in_1", status, "subscription_cycle", None, 5, "usd", 900, 900 if status == "paid" else 0, 900, 0, attempts, (),
         paid_at=50 if status == "paid" else None, finalized_at=10,
     )  # fmt: skip
     assert list(payments_since(known, invoice, 99)) == expected
 
 
 def test_nothing_paid_is_no_payment() -> None:
-    free = Invoice("in_1", "paid", "subscription_create", None, 5, "usd", 0, 0, 0, (), paid_at=50)
+    free = Invoice("in_1", "paid", "subscription_create", None, 5, "usd", 0, 0, 0, 0, 0, (), paid_at=50)
     assert list(payments_since(None, free, 99)) == []
 
 

@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.billing.lives import Recorder
-from tests.billing.world import DECLINES, FAILS_LATER, PAYS, World, make_schema, opened
+from tests.billing.steps import attach
+from tests.billing.world import DECLINES, FAILS_LATER, PAYS, World, opened
+from tests.support.databases import new_sqlite
 from tollhouse.billing.reconciling import Reconciler, begin
 from tollhouse.kernel.errors import Conflict, InvalidRequest
 from tollhouse.ledger.verify import verify_all
@@ -47,7 +49,6 @@ class House:
     def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
         self.world = world
         self.loop = loop
-        world.most_events = 200  # of the newest; a history's last step makes fewer
         self._number = 0
 
     def live(self, history: list[tuple[Any, ...]]) -> None:
@@ -104,10 +105,7 @@ class House:
                 await self._arrive(post, Random(seed))
 
     async def _card(self, ada: Recorder, name: str) -> None:
-        card = await self.world.stripe(
-            "post", f"/v1/payment_methods/{name}/attach", customer=await ada.stripe_id()
-        )  # fmt: skip
-        await ada.change(default_payment_method=card["id"])
+        await ada.change(default_payment_method=await attach(self.world, await ada.stripe_id(), name))
 
     async def _arrive(self, post: list[dict[str, Any]], chance: Random) -> None:
         """Some of what Stripe has sent arrives: shuffled, some of it twice, some never, the rest later."""
@@ -186,10 +184,8 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """On SQLite; `test_any_order.py` lives samples on PostgreSQL."""
     folder: Path = tmp_path_factory.mktemp("histories")
-    url = f"sqlite:///{folder / 'histories.db'}"
-    make_schema(url)
     loop = asyncio.new_event_loop()
-    world = opened(url)
+    world = opened(new_sqlite(folder), quick=True)
     yield House(loop.run_until_complete(world.__aenter__()), loop)
     loop.run_until_complete(world.__aexit__(None, None, None))
     loop.close()

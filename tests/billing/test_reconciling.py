@@ -191,8 +191,7 @@ async def test_a_pack_whose_events_were_lost_is_among_the_differences(world: Wor
     world.catalog = msgspec.structs.replace(world.catalog, packs={"refill": pack})
     await actions.ensure_prices(world.store, world.gateway, world.catalog)
     ada = await world.customer()
-    async with world.store.reading() as tx:
-        payer = await actions.payer_of(tx, ada)
+    payer = await world.payer(ada)
     await world.submit(await actions.start_pack_checkout(world.till, payer, "refill"), PAYS)
     await world.new_events()
 

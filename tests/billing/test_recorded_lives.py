@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import msgspec
 import pytest
 
 from tests.billing.lives import LIVES, Replay, Stage
-from tests.billing.world import World
+from tests.billing.world import World, opened
+from tests.support.databases import new_sqlite
 from tollhouse.billing.reconciling import Reconciler, begin
 
 WINDOW = 3
@@ -110,18 +111,13 @@ def permuted(events: list[Event], start: int, order: Sequence[int]) -> list[tupl
 
 
 @pytest.fixture(params=LIVES)
-async def told(request: pytest.FixtureRequest, world: World) -> Told:
-    """One of the lives, ended as it should."""
-    told = Told(world, await LIVES[request.param](world))
-    told.expected = await told.live(told.in_order())
-    assert end_of(told.expected) == ENDS[request.param]
-    return told
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(tmp_path: Path) -> str:
-    """Thousands of lives: on SQLite. `test_any_order.py` lives samples of them on PostgreSQL."""
-    return f"sqlite:///{tmp_path / 'lives.db'}"
+async def told(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Told]:
+    """One of the lives, ended as it should. On SQLite; `test_any_order.py` lives samples of them on PostgreSQL."""
+    async with opened(new_sqlite(tmp_path), quick=True) as world:
+        told = Told(world, await LIVES[request.param](world))
+        told.expected = await told.live(told.in_order())
+        assert end_of(told.expected) == ENDS[request.param]
+        yield told
 
 
 async def test_every_order_within_every_window_ends_the_same(told: Told) -> None:

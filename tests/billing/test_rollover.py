@@ -27,7 +27,7 @@ def catalog_with(starter: int | None, premium: int | None) -> Catalog:
 
 @pytest.fixture
 async def world(schema_url: str) -> AsyncIterator[World]:
-    async with opened(schema_url, catalog_with(300_000, None)) as world:
+    async with opened(schema_url, catalog_with(300_000, None), quick=True) as world:
         yield world
         assert (await verify_all(world.store, world.catalog)).findings == []
 

@@ -25,7 +25,7 @@ def catalog_with(on_upgrade: OnUpgrade) -> Catalog:
 
 @pytest.fixture
 async def world(request: pytest.FixtureRequest, schema_url: str) -> AsyncIterator[World]:
-    async with opened(schema_url, catalog_with(request.param)) as world:
+    async with opened(schema_url, catalog_with(request.param), quick=True) as world:
         yield world
 
 

@@ -8,14 +8,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import tollhouse.billing.tables
-import tollhouse.customers.tables
-import tollhouse.identity.tables
-import tollhouse.ledger.tables  # noqa: F401 (these add their tables to the metadata)
+from tests.support.quick import open_quick_store
 from tollhouse.billing import actions
+from tollhouse.billing.intake import receive
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.catalog.model import Catalog, Grant, Meter, PlanVersion, Price, Product
@@ -25,9 +23,8 @@ from tollhouse.kernel.clock import MINUTE
 from tollhouse.ledger.actions import read_book
 from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import Entry, State
-from tollhouse.store import Sql, metadata, open_store
+from tollhouse.store import Sql, open_store
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import on_connection
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
 
@@ -76,8 +73,7 @@ class World:
     gateway: StripeGateway
     sandbox_url: str
     catalog: Catalog = CATALOG
-    seen: set[str] = field(default_factory=set)
-    most_events: int = 1_000  # that are looked through for new ones
+    newest: str = ""  # of the events that have been fetched
 
     @property
     def till(self) -> actions.Till:
@@ -93,16 +89,21 @@ class World:
             new = NewCustomer(email, None, "Ada")
             return (await create_or_get(tx, self.catalog, new, self.store.clock.now_ms())).customer
 
+    async def payer(self, customer: str) -> actions.Payer:
+        """Who pays for this customer."""
+        async with self.store.reading() as tx:
+            return await actions.payer_of(tx, customer)
+
     async def buy(self, customer: str, plan: str, card: str = PAYS, interval: str | None = None) -> str:
         """Open Checkout and type a card; where the browser is sent, or the page when it stays."""
-        async with self.store.reading() as tx:
-            payer = await actions.payer_of(tx, customer)
-        return await self.submit(await actions.start_checkout(self.till, payer, plan, interval), card)
+        return await self.submit(
+            await actions.start_checkout(self.till, await self.payer(customer), plan, interval), card
+        )
 
-    async def submit(self, page: str, card: str) -> str:
+    async def submit(self, page: str, card: str, **more: str) -> str:
         """Type a card on a Checkout page; where the browser is sent, or the page when it stays."""
         typed = {"email": "ada@example.com", "number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada"}
-        return await asyncio.to_thread(_submit, page, typed)
+        return await asyncio.to_thread(_submit, page, typed | more)
 
     async def control(self, path: str, **body: object) -> Any:
         """One of the sandbox's own controls."""
@@ -122,19 +123,18 @@ class World:
 
     async def new_events(self) -> list[dict[str, Any]]:
         """What Stripe has emitted since this was asked last, the oldest first."""
-        found = (await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events?limit={self.most_events}", None))[
-            "data"
-        ]
-        fresh = [event for event in reversed(found) if event["id"] not in self.seen]
-        self.seen |= {event["id"] for event in fresh}
+        answer = await asyncio.to_thread(_json, f"{self.sandbox_url}/_sandbox/events?after={self.newest}", None)
+        assert len(answer["data"]) == answer["total"], "more events than one answer holds"
+        fresh: list[dict[str, Any]] = answer["data"][::-1]
+        self.newest = fresh[-1]["id"] if fresh else self.newest
         return fresh
 
     async def receive(self, events: Iterable[dict[str, Any]]) -> None:
         """The events arrive, in this order; nothing is done about them yet."""
         for event in events:
-            payload = json.dumps(event).encode()
+            payload = json.dumps(event)
             async with self.store.transaction() as tx:
-                await actions.receive(tx, read_event(payload), payload, self.store.clock.now_ms())
+                await receive(tx, [(read_event(payload), payload)], self.store.clock.now_ms())
 
     async def work(self) -> None:
         """A worker does all there is to do now."""
@@ -191,15 +191,13 @@ class World:
         }
 
 
-def make_schema(database_url: str) -> None:
-    """The tables of every room imported so far."""
-    on_connection(database_url, metadata.create_all)
-
-
 @asynccontextmanager
-async def opened(database_url: str, catalog: Catalog = CATALOG) -> AsyncIterator[World]:
-    """A world on this database (its tables made), with every price of the catalogue in the sandbox."""
-    store = await open_store(database_url)
+async def opened(database_url: str, catalog: Catalog = CATALOG, *, quick: bool = False) -> AsyncIterator[World]:
+    """A world on this database (its tables made), with every price of the catalogue in the sandbox.
+
+    A `quick` one, for stories that are lived by the thousand, has SQLite at once in this thread and never on the disk.
+    """
+    store = await (open_quick_store if quick else open_store)(database_url)
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         gateway = StripeGateway(KEY, api_base=sandbox.url)
         try:

@@ -92,6 +92,8 @@ MISTAKES = [
     ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
     ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
     ("[plans.free]", '[billing]\non_refund = "take"\n[plans.free]', "billing.on_refund", '"keep" or "take_back"'),
+    ("[plans.free]", '[billing]\nautomatic_tax = "yes"\n[plans.free]', "billing.automatic_tax", "true or false"),
+    ("[plans.free]", '[billing]\nbilling_address = "always"\n[plans.free]', "billing.billing_address", '"auto" or "required"'),
     # the product
     ('name = "AI Gate"', 'nam = "AI Gate"', "product.nam", "did you mean name?"),
     ('name = "AI Gate"', 'name = ""', "product.name", "write name ="),

@@ -1,4 +1,4 @@
-"""`tollhouse customers block|unblock`: staff stop a customer, and let it go on."""
+"""`tollhouse customers block|unblock|lots`: staff stop a customer, let it go on, see what it was granted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tests.cli.running import CommandLine
 from tollhouse.catalog import load_catalog
 from tollhouse.customers.actions import create_or_get
 from tollhouse.customers.model import NewCustomer
-from tollhouse.ledger.actions import read_book
+from tollhouse.kernel.money import Money
+from tollhouse.ledger.actions import grant, read_book
 from tollhouse.ledger.book import read_state
+from tollhouse.ledger.granting import NewLot
 from tollhouse.ledger.model import Entry
 from tollhouse.store import open_store
 from tollhouse.store.schema import upgrade
@@ -70,3 +72,31 @@ def test_whom_and_why_have_to_be_said(
     assert ran.status == status
     assert said in ran.err
     assert asyncio.run(_look(installed, database_url))[0] == "good"
+
+
+@pytest.mark.row("X9")
+def test_the_lots_of_a_customer_are_listed_with_what_was_paid(installed: CommandLine, database_url: str) -> None:
+    asyncio.run(_pay(installed, database_url))
+    ran = installed("customers", "lots", "42")
+    assert ran.status == 0, ran.err
+    paid, gift = (line.split("\t") for line in ran.out.splitlines())
+    assert paid[1:] == ["topup", "8 credits", "8", "1,200 JPY", "1,200 JPY", "0 JPY", "0 JPY"]
+    assert gift[1:] == ["plan", "100 credits", "100", "", "", "", ""]
+    told = msgspec.json.decode(installed("customers", "lots", "42", "--json").out)
+    assert told["lots"][0]["value"] == {"currency": "jpy", "paid": 1200, "deferred": 1200, "earned": 0, "refunded": 0}
+    assert told["lots"][1]["value"] is None
+    again = installed("customers", "lots", "42", "--after", "lot_x")
+    assert again.status == 1
+    assert "after is not a lot of this customer" in again.err
+
+
+async def _pay(tollhouse: CommandLine, url: str) -> None:
+    """Customer 42 buys eight credits, apart from any plan."""
+    catalog = load_catalog(tollhouse.directory / "tollhouse.toml")
+    store = await open_store(url)
+    async with store.transaction() as tx:
+        now = store.clock.now_ms()
+        customer = (await create_or_get(tx, catalog, NewCustomer("ada@example.com", "42"), now)).customer
+        lot, paid = NewLot("credits", 8_000, "topup"), Money(1_200, "jpy")
+        await grant(tx, catalog, customer, lot, now, key="k", fingerprint=b"k", reason="by wire", paid=paid)
+    await store.close()

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.load import Load, compare_with_the_books
 from tests.support.books import Books, books_of
 from tests.support.calling import Api
-from tests.support.databases import let_go, new_postgres, new_sqlite
+from tests.support.databases import fresh
 from tests.support.product import TOML, catalog_of
 from tests.support.serving import RunningServer, running_server
 
@@ -21,15 +21,8 @@ LONGEST_WAIT_SECONDS = 0.25
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningServer]:
-    if request.param == "sqlite":
-        with running_server(new_sqlite(tmp_path), TOML, tmp_path / "serve") as running:
-            yield running
-        return
-    postgres = request.getfixturevalue("postgres")
-    url = new_postgres(postgres)
-    with running_server(url, TOML, tmp_path / "serve") as running:
+    with fresh(request, tmp_path) as url, running_server(url, TOML, tmp_path / "serve") as running:
         yield running
-    let_go(postgres, url)
 
 
 @pytest.mark.timeout(900)

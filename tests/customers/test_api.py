@@ -20,6 +20,7 @@ from tollhouse.api.deciding import hot_routes
 from tollhouse.api.problems import PROBLEM_JSON, problem_of
 from tollhouse.api.sessions import caller_of
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.intake import Intake
 from tollhouse.customers import keys
 from tollhouse.customers.directory import Directory
 from tollhouse.customers.keyring import KeyRing
@@ -46,6 +47,7 @@ async def house(world: World, tmp_path: Path) -> AsyncIterator[House]:
     admission = Admission(world.store, CATALOG, lanes=1, cache_size=512)
     ring = KeyRing(world.store)
     await ring.refresh()
+    bells = Bells()
     yield House(
         settings=settings,
         catalog=CATALOG,
@@ -54,9 +56,10 @@ async def house(world: World, tmp_path: Path) -> AsyncIterator[House]:
         identity=world.desk,
         directory=Directory(world.store),
         keys=ring,
-        bells=Bells(),
+        bells=bells,
         stripe=None,
         webhooks=WebhookLog(),
+        intake=Intake(world.store, bells.inbox),
     )
     await admission.close()
 

@@ -19,7 +19,6 @@ from tollhouse.ledger.book import read_state
 from tollhouse.ledger.model import State
 from tollhouse.store import Sql, open_store
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import upgrade
 
 SECRET = "a-secret-for-tests-of-more-than-32-bytes"
 URL = "http://127.0.0.1:8787"
@@ -50,11 +49,6 @@ CATALOG = Catalog(
     {"free": FREE, "starter": STARTER},
     "free",
 )
-
-
-def make_schema(database_url: str) -> None:
-    """The schema as `tollhouse db upgrade` makes it."""
-    upgrade(database_url)
 
 
 def quick_desk() -> IdentityDesk:

@@ -6,14 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.customers.world import World, make_schema, opened
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    """A database with its tables."""
-    make_schema(database_url)
-    return database_url
+from tests.customers.world import World, opened
 
 
 @pytest.fixture

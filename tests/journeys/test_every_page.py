@@ -26,6 +26,7 @@ STAFF = (
     "/admin/webhooks?status=done",
     "/admin/refusals",
     "/admin/reconciliation",
+    "/admin/unmapped",
 )
 LOOKS = (("light", 1280), ("dark", 375))
 

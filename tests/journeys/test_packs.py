@@ -20,7 +20,7 @@ PACK = """
 title = "500 credits"
 description = "For a busy week."
 credits = { credits = 500 }
-prices = [ { amount = 700, currency = "usd" } ]
+prices = [ { amount = 700, currency = "usd" }, { amount = 650, currency = "eur" } ]
 expires_after = "365d"
 """
 
@@ -36,8 +36,10 @@ def shop(tmp_path: Path) -> Iterator[Town]:
 async def test_ada_tops_up_without_a_plan(shop: Town, page: Page) -> None:
     await sign_up(shop, page)
     await page.goto(f"{shop.url}/app/billing")
-    await page.get_by_role("button", name="Buy 500 credits").click()
+    await expect(page.get_by_role("button", name="Buy 500 credits")).to_be_visible()
+    await page.get_by_role("button", name="or pay €6.50").click()
     await page.wait_for_url(re.compile(re.escape(shop.sandbox)))
+    await expect(page.get_by_text("€6.50").first).to_be_visible()
     await pay(page, PAYS)
     await expect(page.get_by_text("500 credits: it is yours")).to_be_visible(timeout=30_000)
     assert await credits_left(shop, page) == "600"

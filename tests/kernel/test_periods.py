@@ -31,6 +31,7 @@ def _dates(anchor: str, unit: Unit, numbers: range) -> list[str]:
     return [f"{_moment(boundary(_day(anchor), unit, number)):%Y-%m-%d}" for number in numbers]
 
 
+@pytest.mark.row("X12")
 def test_the_31st_is_the_last_day_of_shorter_months_and_comes_back() -> None:
     assert _dates("2026-01-31", "month", range(0, 6)) == [
         "2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31", "2026-06-30",

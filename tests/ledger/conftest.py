@@ -9,14 +9,6 @@ import pytest
 from tests.ledger.lives import ADA, BEN, Town, live
 from tollhouse.admission.desk import Admission
 from tollhouse.store import open_store
-from tollhouse.store.schema import upgrade
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    """A database with its tables."""
-    upgrade(database_url)
-    return database_url
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tollhouse.catalog.model import Catalog, PlanVersion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOR_EVER = 10**18
+MOST_ORIGINS = 12
 WHICH_TO_NAME = ["credits", "quota", "count", "lease", "rate"]
 
 
@@ -63,6 +64,9 @@ class Lot:
     locked: bool = False
     replaced: bool = False
     expired: bool = False
+    made_of: list[tuple[str, int]] = field(
+        default_factory=list
+    )  # carried over: how much from which lot, first spent first
 
 
 @dataclass
@@ -86,6 +90,7 @@ class Naive:
     latest: int
     standing: str = "good"
     ends_at: int | None = None
+    past_due_at: int | None = None
     lots: list[Lot] = field(default_factory=list)
     taken: list[Moved] = field(default_factory=list)
     back: list[Moved] = field(default_factory=list)
@@ -107,7 +112,7 @@ class Naive:
     def live(self, meter: str) -> list[Lot]:
         """Lots that count, in the order in which they are spent."""
         counted = [
-            (FOR_EVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", number)
+            (FOR_EVER if lot.expires_at is None else lot.expires_at, lot.source != "plan", not lot.made_of, number)
             for number, lot in enumerate(self.lots)
             if lot.meter == meter
             and not lot.replaced
@@ -230,7 +235,7 @@ class Naive:
         while True:
             due = [lot.expires_at for lot in self.live_everywhere() if lot.expires_at is not None]
             due += [periods[-1][1] for periods in self.periods.values()]
-            due += [] if self.ends_at is None else [self.ends_at]
+            due += [moment for moment in (self.ends_at, self.past_due_at) if moment is not None]
             when = min(due, default=FOR_EVER)
             if when > now:
                 return happened
@@ -241,8 +246,14 @@ class Naive:
                     happened["expiry", when] += 1
             if self.ends_at is not None and self.ends_at <= when:
                 self.plan, self.ends_at = self.catalog.plans[self.catalog.free_plan], None
+                self.past_due_at = None
                 self._keep_to_paid_end(when)
                 happened["plan", when] += 1
+                continue
+            if self.past_due_at is not None and self.past_due_at <= when:
+                self.standing = "past_due" if self.standing == "good" else self.standing
+                self.past_due_at = None
+                happened["standing", when] += 1
                 continue
             turned = [name for name, periods in self.periods.items() if periods[-1][1] <= when]
             for name in turned:
@@ -255,13 +266,60 @@ class Naive:
             if lot.source == "plan" and lot.until is not None and stays:
                 lot.expires_at = max(now, lot.until)
 
+    # What is carried over.
+
+    def plan_lots(self, meter: str) -> list[Lot]:
+        return [lot for lot in self.live(meter) if lot.source == "plan"]
+
+    def origins(self, lot: Lot) -> list[tuple[str, int]]:
+        """From which lots comes what is left of this one: the first of them was spent first."""
+        left, origins = self.left_in(lot), []
+        for origin, amount in reversed(lot.made_of or [(lot.id, lot.amount)]):
+            part = min(left, amount)
+            left -= part
+            origins += [(origin, part)] if part else []
+        return origins[::-1]
+
+    def carried_over(self, meter: str, ceiling: int | None, period: tuple[int, int], now: int) -> list[tuple[str, int]]:
+        """What a renewal for this period carries over of the plan's paid lots, at most so much: the first spent ends first."""
+        held = self.plan_lots(meter)
+        if any(lot.since >= period[0] for lot in held) or (self.is_free() and period[1] <= now):
+            return []
+        carried = [part for lot in held if lot.until is not None for part in self.origins(lot)]
+        surplus = max(0, sum(amount for _, amount in carried) - (FOR_EVER if ceiling is None else ceiling))
+        while surplus:
+            origin, amount = carried.pop(0)
+            carried[:0] = [(origin, amount - surplus)] if amount > surplus else []
+            surplus -= min(surplus, amount)
+        while len(carried) > MOST_ORIGINS:
+            (_, first), (origin, second) = carried[:2]
+            carried[:2] = [(origin, first + second)]
+        return carried
+
+    def is_free(self) -> bool:
+        return self.plan.plan == self.catalog.free_plan
+
     # What the subscription says.
 
-    def subscribe(self, plan: PlanVersion, anchor: int | None, ends_at: int | None, standing: str, now: int) -> bool:
+    def _shown(self) -> str:
+        return repr((self.plan, self.anchor, self.standing, self.ends_at, self.past_due_at, self.periods, self.lots))
+
+    def subscribe(
+        self,
+        plan: PlanVersion,
+        anchor: int | None,
+        ends_at: int | None,
+        standing: str,
+        past_due_at: int | None,
+        now: int,
+    ) -> bool:
         """Take over what it says; whether that changed anything."""
+        before = self._shown()
         if ends_at is not None and ends_at <= now:
-            plan, ends_at = self.catalog.plans[self.catalog.free_plan], None
-        before = repr((self.plan, self.anchor, self.standing, self.ends_at, self.periods, self.lots))
+            plan, ends_at, past_due_at = self.catalog.plans[self.catalog.free_plan], None, None
+        if past_due_at is not None and past_due_at <= now:  # grace is over already
+            past_due_at = None
+            standing = "past_due" if standing == "good" else standing
         moved = anchor is not None and anchor != self.anchor
         self.anchor = self.anchor if anchor is None else anchor
         for name, periods in self.periods.items():
@@ -276,7 +334,7 @@ class Naive:
             for lot in self.live_everywhere():
                 if lot.source == "plan" and lot.until is not None:
                     lot.expires_at = None
-        self.plan, self.ends_at, self.standing = plan, ends_at, standing
-        changed = before != repr((self.plan, self.anchor, self.standing, self.ends_at, self.periods, self.lots))
+        self.plan, self.ends_at, self.standing, self.past_due_at = plan, ends_at, standing, past_due_at
+        changed = before != self._shown()
         self.latest = max(self.latest, now) if changed else self.latest
         return changed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,15 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from msgspec.structs import replace
 
-from tests.ledger.naive import Lot, Naive, months_later
+from tests.ledger.naive import FOR_EVER, Lot, Naive, months_later
 from tests.ledger.world import CATALOG, CUSTOMER, DAY, FREE, METERS, MINUTE, NARROW, PRO, STARTER
-from tollhouse.catalog.model import PlanVersion
+from tollhouse.catalog.model import Grant, PlanVersion
 from tollhouse.kernel.errors import Conflict, Unavailable
 from tollhouse.ledger import granting, returning
 from tollhouse.ledger.book import decode_state, state_document, time_of
 from tollhouse.ledger.granting import Change, NewLot
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, MOST_LOTS, Entry, LotFacts, Shortage, Standing, State, Taken
-from tollhouse.ledger.plan_lots import Payment, grant_plan_lot
+from tollhouse.ledger.plan_lots import Payment, grant_plan_lot, roll_over
 from tollhouse.ledger.rules import next_due, slide, standing_shortage, sums, take, take_up_to
 from tollhouse.ledger.turning import advance, record
 
@@ -50,6 +51,7 @@ COSTS = st.sets(st.sampled_from(sorted(METERS)), min_size=1, max_size=4).flatmap
     lambda names: st.fixed_dictionaries({name: AMOUNTS[name] for name in sorted(names)})
 )
 PLANS = st.sampled_from([FREE, STARTER, PRO, NARROW])
+ROLLOVERS = st.sampled_from([0, 0, 300_000, 1_200_000, None])
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -247,41 +249,75 @@ class LedgerMachine(RuleBasedStateMachine):
             self._keep(change, now)
             self._remember(change, now)
 
-    def _remember(self, change: Change, now: int) -> None:
+    def _remember(self, change: Change, now: int, made_of: Sequence[tuple[str, int]] = ()) -> None:
         for lot, meter in change.made:
-            self.naive.lots.append(
-                Lot(lot.id, meter, lot.amount, lot.source, lot.expires_at, lot.since, lot.until, lot.locked)
-            )
+            made = Lot(lot.id, meter, lot.amount, lot.source, lot.expires_at, lot.since, lot.until, lot.locked)
+            made.made_of += made_of
+            self.naive.lots.append(made)
         self.naive.latest = max(self.naive.latest, now)
 
-    @rule(plan=st.sampled_from([STARTER, PRO]), month=st.integers(-2, 8))
-    def invoice_paid(self, plan: PlanVersion, month: int) -> None:
+    @rule(plan=st.sampled_from([STARTER, PRO]), month=st.integers(-2, 8), rollover=ROLLOVERS)
+    def invoice_paid(self, plan: PlanVersion, month: int, rollover: int | None) -> None:
         """Paid periods come in any order; each is applied once, as its key in the books says."""
         now = self._now()
         if now is None or (plan.plan, month) in self.invoices:
             return
         period = months_later(self.subscribed_at, month), months_later(self.subscribed_at, month + 1)
-        for given in plan.grants:
-            live = [lot for lot in self.naive.live(given.meter) if lot.source == "plan"]
-            over = self.naive.plan.plan == "free"
-            late = given.mode == "replace" and any(lot.since > period[0] for lot in live)
+        payment = Payment(*period, "renewed", "renewed")
+        for grant in plan.grants:
+            given = grant if grant.mode == "add" else replace(grant, rollover=rollover)
+            parts = self.naive.carried_over(given.meter, given.rollover, period, now)
             try:
-                change = grant_plan_lot(
-                    self.state, CATALOG, CUSTOMER, given, Payment(*period, "renewed", "renewed"), now
-                )
+                carried = roll_over(self.state, CATALOG, CUSTOMER, given, payment, now)
+                between = self.state if carried is None else carried.state
+                change = grant_plan_lot(between, CATALOG, CUSTOMER, given, payment, now)
             except Conflict:
                 assert len(self.naive.live_everywhere()) > MOST_LOTS * 2 // 3
                 return
-            assert bool(change.made) == (not late and not (over and period[1] <= now))
-            if change.made and given.mode == "replace":
-                assert sorted(change.ended) == sorted(lot.id for lot in live)
-                for lot in live:
-                    lot.replaced = True
-            self._keep(change, now)
-            self._remember(change, now)
-            for made, _ in change.made:
-                assert (made.amount, made.used, made.expires_at) == (given.amount, 0, period[1] if over else None)
+            assert (carried is None) == (not parts)
+            if carried is not None:
+                self._carried(carried, given, parts, period, now)
+            self._granted(change, given, period, now)
         self.invoices.add((plan.plan, month))
+
+    def _carried(
+        self, change: Change, given: Grant, parts: list[tuple[str, int]], period: tuple[int, int], now: int
+    ) -> None:
+        """One lot of the new period for everything that is carried over; the lots that it comes from are gone."""
+        older = [lot for lot in self.naive.plan_lots(given.meter) if lot.until is not None]
+        [(made, _)] = change.made
+        expires_at = period[1] if self.naive.is_free() else None
+        assert (made.amount, made.used, made.since, made.until) == (sum(part for _, part in parts), 0, *period)
+        assert (made.expires_at, made.parts) == (expires_at, tuple(parts))
+        self._replaced(change, older)
+        self._keep(change, now)
+        self._remember(change, now, parts)
+
+    def _granted(self, change: Change, given: Grant, period: tuple[int, int], now: int) -> None:
+        """The lot of the period that was paid; of one that comes after a later one, what would have been carried over."""
+        live, over = self.naive.plan_lots(given.meter), self.naive.is_free()
+        newest = [lot for lot in live if lot.since == max(held.since for held in live)]
+        if given.mode == "add" or not newest or newest[0].since <= period[0]:
+            expected = [] if over and period[1] <= now else [(given.amount, period[1] if over else None, *period)]
+            goes = [lot for lot in live if not lot.made_of or lot.since < period[0]] if given.mode == "replace" else []
+            parts = []
+        else:
+            later = newest[0]
+            room = FOR_EVER if given.rollover is None else given.rollover
+            amount = min(given.amount, room - sum(lot.amount for lot in live if lot.made_of))
+            lost = amount <= 0 or period[1] > later.since or (over and period[1] <= now)
+            expected = [] if lost else [(amount, later.expires_at, later.since, later.until or 0)]
+            goes, parts = [], [(change.made[0][0].id, amount)] if change.made else []
+        assert [(made.amount, made.expires_at, made.since, made.until) for made, _ in change.made] == expected
+        assert all((made.used, made.parts) == (0, tuple(parts)) for made, _ in change.made)
+        self._replaced(change, goes if expected else [])
+        self._keep(change, now)
+        self._remember(change, now, parts)
+
+    def _replaced(self, change: Change, lots: list[Lot]) -> None:
+        assert sorted(change.ended) == sorted(lot.id for lot in lots)
+        for lot in lots:
+            lot.replaced = True
 
     @rule()
     def email_verified(self) -> None:
@@ -303,17 +339,23 @@ class LedgerMachine(RuleBasedStateMachine):
         anchor=st.one_of(st.none(), st.integers(-40 * DAY, 5_000)),
         ends=st.one_of(st.none(), st.integers(-DAY, 40 * DAY)),
         standing=st.sampled_from(["good", "good", "good", "past_due", "blocked"]),
+        grace=st.one_of(st.none(), st.integers(-DAY, 9 * DAY)),
     )
-    def subscription_says(self, plan: PlanVersion, anchor: int | None, ends: int | None, standing: Standing) -> None:
+    def subscription_says(
+        self, plan: PlanVersion, anchor: int | None, ends: int | None, standing: Standing, grace: int | None
+    ) -> None:
         now = self._now()
         if now is None:
             return
         at = None if anchor is None else now + anchor
         ends_at = None if ends is None or plan is FREE else now + ends
-        change = granting.set_plan(self.state, CATALOG, plan, at, ends_at, standing, now)
-        assert bool(change.entries) == self.naive.subscribe(plan, at, ends_at, standing, now)
+        past_due_at = None if grace is None else now + grace
+        said = plan, at, ends_at, standing
+        change = granting.set_plan(self.state, CATALOG, *said, now, past_due_at=past_due_at)
+        assert bool(change.entries) == self.naive.subscribe(*said, past_due_at, now)
         self._keep(change, now)
-        assert granting.set_plan(self.state, CATALOG, plan, at, ends_at, standing, now) == Change(self.state, ())
+        again = granting.set_plan(self.state, CATALOG, *said, now, past_due_at=past_due_at)
+        assert again == Change(self.state, ())
         if at is not None:
             self.subscribed_at = at
             self.invoices.clear()
@@ -330,14 +372,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def both_say_the_same(self) -> None:
         state, naive = self.state, self.naive
         assert (state.plan, state.standing, state.ends_at) == (naive.plan.plan, naive.standing, naive.ends_at)
+        assert state.past_due_at == naive.past_due_at
         assert (state.anchor, state.decided_at) == (naive.anchor, naive.latest)
         for name, meter in METERS.items():
             if meter.kind == "credits":
                 kept = [
-                    (lot.id, lot.remaining, lot.expires_at, lot.locked, lot.since) for lot in state.lots.get(name, ())
+                    (lot.id, lot.remaining, lot.expires_at, lot.locked, lot.since, lot.parts)
+                    for lot in state.lots.get(name, ())
                 ]
                 assert kept == [
-                    (lot.id, naive.left_in(lot), lot.expires_at, lot.locked, lot.since) for lot in naive.live(name)
+                    (lot.id, naive.left_in(lot), lot.expires_at, lot.locked, lot.since, tuple(lot.made_of))
+                    for lot in naive.live(name)
                 ]
             elif meter.kind == "quota":
                 quota = state.quotas[name]

@@ -10,6 +10,7 @@ from tollhouse.kernel.clock import HOUR, parse_rfc3339
 from tollhouse.pages import formats
 
 
+@pytest.mark.row("X12")
 @pytest.mark.parametrize(
     ("amount", "currency", "english", "french"),
     [
@@ -18,6 +19,9 @@ from tollhouse.pages import formats
         (450, "eur", "€4.50", "4,50\u00a0€"),
         (0, "eur", "€0", "0\u00a0€"),
         (1_200, "jpy", "¥1,200", "1\u202f200\u00a0JPY"),
+        (50_000, "krw", "₩50,000", "50\u202f000\u00a0₩"),
+        (5_124, "kwd", "KWD\u00a05.124", "5,124\u00a0KWD"),
+        (5_000, "kwd", "KWD\u00a05", "5\u00a0KWD"),
     ],
 )
 def test_money_has_cents_only_where_there_are_some(amount: int, currency: str, english: str, french: str) -> None:

@@ -64,10 +64,52 @@ async def test_every_page_is_accessible_and_fits_the_screen(
             assert await _fits(page)
         await page.click("#remove-code")
         assert await page.input_value("#promotion-code") == ""
-        for path in ("/", "/events", "/deliveries", "/mail", "/objects/customer", "/checkout/none"):
+        for path in ("/", "/events", "/mail", "/objects/customer", "/checkout/none"):
             await page.goto(sandbox.url + path)
             assert await _faults(page) == [], path
             assert await _fits(page), path
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+async def test_the_pages_of_webhooks_and_of_debits_are_accessible_and_fit_the_screen(
+    client: stripe.StripeClient,
+    controls: Controls,
+    sandbox: Running,
+    scheme: Literal["light", "dark"],
+    width: int,
+) -> None:
+    await client.v1.webhook_endpoints.create_async({"url": "http://127.0.0.1:9/hook", "enabled_events": ["*"]})
+    await asyncio.to_thread(controls.post, "faults", hold=True)
+    await asyncio.to_thread(ada, client)
+    sent = (await asyncio.to_thread(controls.get, "deliveries"))["data"][0]["id"]
+    euros = await client.v1.checkout.sessions.create_async(
+        {
+            "mode": "payment",
+            "line_items": [
+                {
+                    "price_data": {"currency": "eur", "unit_amount": 900, "product_data": {"name": "Pack"}},
+                    "quantity": 1,
+                }
+            ],
+            "success_url": SUCCESS_URL,
+        }
+    )
+    async with running_chromium() as browser:
+        context = await browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+        )
+        page = await context.new_page()
+        for path in ("/deliveries", f"/deliveries/{sent}", "/faults", "/objects/customer"):
+            await page.goto(sandbox.url + path)
+            assert await _faults(page) == [], path
+            assert await _fits(page), path
+        await page.goto(str(euros.url))
+        await page.get_by_label("SEPA Direct Debit").check()
+        await page.get_by_role("button", name="Pay").click()
+        assert await page.get_by_label("IBAN").is_visible()
+        assert await _faults(page) == []
+        assert await _fits(page)
 
 
 @pytest.mark.browser

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tollhouse.kernel.facts import MailRequested, PlanChanged
+from tollhouse.kernel.facts import MailRequested, OperatorAlert, PlanChanged
 from tollhouse.store import Sql, open_store, outbox, schema
 
 PAYLOADS = Sql("select fact, payload from outbox order by fact")
@@ -26,4 +26,21 @@ async def test_an_email_that_has_gone_leaves_no_link_behind(database_url: str) -
     kept = {row["fact"]: row["payload"] for row in rows}
     assert LINK not in "".join(kept.values())
     assert "starter" in kept["customer.plan.changed"]
+    await store.close()
+
+
+async def test_what_is_to_be_told_once_is_put_once(schema_url: str) -> None:
+    store = await open_store(schema_url)
+    now = store.clock.now_ms()
+    alert = OperatorAlert("pack:1", "high", "A pack", "was not granted", "Mend it.")
+    async with store.transaction() as tx:
+        put = [await outbox.put_once(tx, alert, key, now=now) for key in ("1", "1", "2")]
+        assert await outbox.put_once(tx, PlanChanged("cus_1", "free", "starter", now), "1", now=now)
+    async with store.transaction() as tx:
+        for item in await outbox.claim(tx, now, 60_000, "clm_1", 10):
+            await outbox.done(tx, item, "clm_1", now)
+        put.append(await outbox.put_once(tx, alert, "1", now=now))
+        rows = await tx.fetch(PAYLOADS)
+    assert put == [True, False, True, False]
+    assert [row["fact"] for row in rows] == ["customer.plan.changed", "operator.alert", "operator.alert"]
     await store.close()

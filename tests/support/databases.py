@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.support.postgres import Postgres, PostgresServer
 from tollhouse.store import schema
@@ -36,6 +40,18 @@ def new_postgres(server: Postgres) -> str:
         schema.upgrade(template)
         _templates[server.url] = template
     return server.new_database(template)
+
+
+@contextmanager
+def fresh(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+    """The URL of a new database, on SQLite or PostgreSQL as the fixture's parameter says."""
+    if request.param == "sqlite":
+        yield new_sqlite(directory)
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = new_postgres(server)
+    yield url
+    let_go(server, url)
 
 
 def let_go(server: Postgres, url: str) -> None:

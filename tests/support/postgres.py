@@ -24,6 +24,7 @@ import asyncpg
 GIVEN_URL_VARIABLE = "TOLLHOUSE_TEST_POSTGRES"
 SUPERUSER = "tollhouse"
 START_TIMEOUT_SECONDS = 60.0
+REMOVAL_TIMEOUT_SECONDS = 600.0  # hundreds of databases on a busy disk
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_connections": "200"}
 # Reads until its owner's end of the pipe closes, however the owner ended, then stops the server and removes its files.
 REAPER = """
@@ -219,7 +220,7 @@ def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Post
     finally:
         assert reaper.stdin is not None
         reaper.stdin.close()
-        reaper.wait(START_TIMEOUT_SECONDS)
+        reaper.wait(REMOVAL_TIMEOUT_SECONDS)
 
 
 def find_binaries() -> Path:

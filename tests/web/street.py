@@ -6,18 +6,15 @@ import dataclasses
 import html
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.customers.world import SECRET, quick_desk
-from tests.support.databases import let_go, new_postgres, new_sqlite
-from tests.support.postgres import Postgres
 from tollhouse.bootstrap import build_application, open_house
 from tollhouse.catalog import load_configuration
 from tollhouse.customers.actions import customer_of_user
@@ -108,23 +105,14 @@ def hidden_fields(page: str, action: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(database_url: str, preset: str, directory: Path, **environ: str) -> AsyncIterator[Street]:
-    """A product made from a shipped preset, on a database of its own."""
+async def opened(
+    database_url: str, preset: str, directory: Path, change: Callable[[str], str] = str, **environ: str
+) -> AsyncIterator[Street]:
+    """A product made from a shipped preset, its text changed where that is asked for, on a database of its own."""
     toml = directory / "tollhouse.toml"
-    toml.write_text(files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8"))
+    toml.write_text(change(files("tollhouse.presets").joinpath(f"{preset}.toml").read_text("utf-8")))
     settings = {"ENVIRONMENT": "test", "SESSION_SECRET": SECRET, "DATABASE_URL": database_url, **environ}
     configuration = load_configuration(toml, settings)
     async with open_house(configuration) as built:
         house = dataclasses.replace(built, identity=quick_desk())
         yield Street(house, build_application(house))
-
-
-def databases(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
-    """The URL of a new database of the kind that the fixture's parameter names."""
-    if request.param == "sqlite":
-        yield new_sqlite(directory)
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = new_postgres(server)
-    yield url
-    let_go(server, url)

@@ -35,8 +35,8 @@ async def test_every_plan_shows_its_price_and_credits(aurion: Street) -> None:
 
 
 @pytest.mark.row("U1")
-async def test_month_and_year_are_switched_without_a_script(upgraded_url: str, tmp_path: Path) -> None:
-    async with opened(upgraded_url, "upiik", tmp_path) as upiik, upiik.somebody() as visitor:
+async def test_month_and_year_are_switched_without_a_script(schema_url: str, tmp_path: Path) -> None:
+    async with opened(schema_url, "upiik", tmp_path) as upiik, upiik.somebody() as visitor:
         monthly, yearly = (await visitor.open("/pricing")).text, (await visitor.open("/pricing?every=year")).text
         assert ">€4</span>" in monthly
         assert ">€30</span>" in yearly

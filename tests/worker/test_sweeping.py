@@ -7,18 +7,12 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from tests.customers.world import World, make_schema, opened
+from tests.customers.world import World, opened
 from tollhouse.catalog.model import Meter
 from tollhouse.kernel.clock import DAY
 from tollhouse.ledger.actions import read_book
 from tollhouse.store import Sql
 from tollhouse.worker.sweeping import sweep_accounts
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    make_schema(database_url)
-    return database_url
 
 
 @pytest.fixture

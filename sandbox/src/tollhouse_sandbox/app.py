@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import traceback
+from email.utils import formatdate
 
 from tollhouse_sandbox import control
 from tollhouse_sandbox.billing import agenda
@@ -19,7 +20,7 @@ from tollhouse_sandbox.http import (
     send_response,
 )
 from tollhouse_sandbox.pages import router
-from tollhouse_sandbox.stripe_api import api
+from tollhouse_sandbox.stripe_api import api, times
 from tollhouse_sandbox.world import World
 
 
@@ -45,6 +46,7 @@ class App:
             message = f"The sandbox failed on {request.method} {request.path}; its terminal shows why."
             response = Response(500, encode({"error": {"message": message, "type": "api_error"}}), _JSON)
         self.world.store.save()
+        response.headers["date"] = formatdate(self.world.clock.now(), usegmt=True)
         await send_response(response, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -57,7 +59,8 @@ class App:
         elif request.path.startswith("/_sandbox/"):
             response = await control.answer(world, request)
         else:
-            response = router.answer(world, request)
+            with times.of_page(world, request.path):
+                response = router.answer(world, request)
         agenda.catch_up(world)
         return response
 

@@ -3,6 +3,7 @@
 import calendar
 import hashlib
 import time
+from typing import Literal
 
 import msgspec
 
@@ -25,6 +26,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """`never`, `until_set_up` (the first use with its owner present), `always`."""
     dispute: str | None = None
     """Why its owner disputes every payment made with it."""
+    settles: Literal["at_once", "minutes", "days"] = "at_once"
+    """When the bank says what became of a payment: of a debit only later."""
+    late_decline: Decline | None = None
+    """What it says then, when it has not paid."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--secret-key",
         action="append",
         default=[],
-        help="an accepted API key, repeatable (default: every sk_test_ key)",
+        help="an accepted API key, repeatable (default: every secret key of the mode)",
+    )
+    serve.add_argument(
+        "--mode", choices=("test", "live"), default="test", help="whose keys are accepted (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--account-id", default="acct_1SandboxTollhouse", help="the seller's account (default: %(default)s)"
     )
     serve.add_argument("--account-name", default="Sandbox", help="the seller's name on the payment page")
     serve.add_argument(
@@ -43,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data_file=given.data,
         smtp_port=given.smtp_port,
         secret_keys=tuple(given.secret_key),
+        mode=given.mode,
+        account_id=given.account_id,
         account_name=given.account_name,
         finalize_after_seconds=given.finalize_after,
     )

@@ -20,8 +20,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """SQLite file in which everything is kept; None keeps it in memory."""
     smtp_port: int | None = 0
     """0 takes any free port; None starts no mail server."""
+    mode: Literal["test", "live"] = "test"
+    """Whose keys are accepted where `secret_keys` names none: every test key, or every live one."""
     secret_keys: tuple[str, ...] = ()
-    """Accepted API keys. Empty: every `sk_test_…` key is accepted, and no live one."""
+    """Accepted API keys, of either mode. Empty: every key of `mode`, and none of the other."""
+    account_id: str = "acct_1SandboxTollhouse"
     account_name: str = "Sandbox"
     country: str = "US"
     currency: str = "usd"
@@ -32,6 +35,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries under way at once per endpoint; 1 keeps them in order."""
     delivery_pauses_seconds: tuple[float, ...] = (1, 2, 5, 10, 30, 60, 300, 900, 3600)
     """Pauses before each further attempt, in real time; afterwards the delivery has failed."""
+    payment_methods: tuple[str, ...] = ("card", "sepa_debit")
+    """What is switched on in the dashboard: Checkout offers these of itself where the currency allows them."""
+    debit_days: int = 5
+    """How long a bank takes to answer a debit, where the account is not one of those that take minutes."""
     payment_retry_days: tuple[int, ...] = (3, 5, 7)
     """Pauses before a failed renewal is tried again."""
     after_last_retry: Literal["cancel", "unpaid", "past_due"] = "cancel"

@@ -1,6 +1,7 @@
 """`/_sandbox/…`: the controls of the sandbox itself, for tests, demos and buttons."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -11,6 +12,7 @@ from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.errors import StripeError
 from tollhouse_sandbox.faults import Faults
 from tollhouse_sandbox.http import Request, Response, as_json
+from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.world import INTERNAL, World
 
 MOST_EVENTS = 1_000
@@ -33,6 +35,8 @@ async def answer(world: World, request: Request) -> Response:
                 return as_json(_resend(world, kind, key))
             case "POST", ["disputes", key, "close"]:
                 return as_json(_close_dispute(world, key, request))
+            case "POST", ["webhook_endpoints", key, "roll"]:
+                return as_json(_roll_secret(world, key, request))
             case "DELETE", ["mail"]:
                 return as_json(_delete_mail(world))
             case "DELETE", ["faults"]:
@@ -139,8 +143,9 @@ def _resend(world: World, kind: str, key: str) -> Doc:
 
 async def _events(world: World, request: Request) -> Doc:
     asked = request.asked()
-    wanted, limit = asked.get("type"), str(asked.get("limit", ""))
-    rows = [event for event in world.store.newest("event") if wanted in (None, event["type"])]
+    wanted, limit, after = asked.get("type"), str(asked.get("limit", "")), asked.get("after")
+    newer = itertools.takewhile(lambda event: event["id"] != after, world.store.newest("event"))
+    rows = [event for event in newer if wanted in (None, event["type"])]
     return {"data": rows[: int(limit) if limit.isdecimal() else MOST_EVENTS], "total": len(rows)}
 
 
@@ -155,8 +160,17 @@ async def _reset(world: World, request: Request) -> Doc:
     return {"reset": True, **clock_of(world)}
 
 
+async def _revoke(world: World, request: Request) -> Doc:
+    """The merchant rolls an API key: it is told apart from one that never was."""
+    key = _body(request).get("key")
+    if not isinstance(key, str) or not key:
+        raise Problem('Send {"key": "sk_…"}.')
+    world.revoke_key(key)
+    return {"revoked": len(world.revoked_keys())}
+
+
 async def _trigger(world: World, request: Request) -> Doc:
-    given = _body(request)
+    given = {"livemode": world.config.mode == "live", **_body(request)}
     try:
         order = msgspec.convert(given, trigger.Order)
     except msgspec.ValidationError as error:
@@ -200,6 +214,19 @@ def _close_dispute(world: World, key: str, request: Request) -> Doc:
     return disputes.close(world, dispute, won=status == "won")
 
 
+def _roll_secret(world: World, key: str, request: Request) -> Doc:
+    """The merchant rolls an endpoint's secret in the Dashboard: the old one signs along for so long."""
+    seconds = _body(request).get("old_for_seconds", 0)
+    if world.store.get("webhook_endpoint", key) is None:
+        raise Problem(f"There is no such endpoint: {key}", 404)
+    if not isinstance(seconds, int) or not 0 <= seconds <= 86_400:
+        raise Problem('Send {"old_for_seconds": n}, a day at most.')
+    known = world.private(key)
+    rolled = [*known.get("rolled", []), {"secret": known["secret"], "until": world.clock.now() + seconds}]
+    world.keep_private(key, secret=f"whsec_{random_text(32)}", rolled=rolled)
+    return {"id": key, "secret": world.private(key)["secret"]}
+
+
 async def _mail(world: World, request: Request) -> Doc:
     to = request.asked().get("to")
     return {"data": [mail for mail in world.store.newest("mail") if to is None or to in mail["to"]]}
@@ -222,6 +249,7 @@ _CONTROLS: dict[tuple[str, str], Callable[[World, Request], Awaitable[object]]] 
     ("POST", "deliveries/settle"): _settle,
     ("GET", "events"): _events,
     ("GET", "state"): _state,
+    ("POST", "keys/revoke"): _revoke,
     ("POST", "reset"): _reset,
     ("POST", "trigger"): _trigger,
     ("POST", "disputes"): _open_dispute,

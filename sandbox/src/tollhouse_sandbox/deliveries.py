@@ -14,14 +14,19 @@ from tollhouse_sandbox.documents import Doc, encode
 from tollhouse_sandbox.faults import Faults, takes_drop
 from tollhouse_sandbox.identifiers import new_id
 from tollhouse_sandbox.store import Store
+from tollhouse_sandbox.versions import event_in_version
 
 _REORDER_WINDOW_SECONDS = 0.05
 
 
-def signature(secret: str, payload: bytes, timestamp: int) -> str:
-    """The `Stripe-Signature` header: HMAC-SHA256 over `timestamp.payload` (docs.stripe.com/webhooks#verify-manually)."""
-    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + payload, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
+def signature(secrets: Sequence[str], payload: bytes, timestamp: int) -> str:
+    """The `Stripe-Signature` header: HMAC-SHA256 over `timestamp.payload` (docs.stripe.com/webhooks#verify-manually).
+
+    One `v1` for each secret: while one is being rolled Stripe signs with both.
+    """
+    signed = f"{timestamp}.".encode() + payload
+    digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={timestamp}", *(f"v1={digest}" for digest in digests)])
 
 
 class Deliveries:
@@ -176,14 +181,15 @@ class Deliveries:
         self._conclude(delivery, event, attempt)
 
     async def _post(self, event: Doc, endpoint: Doc) -> tuple[int | None, str | None]:
-        secret = (self._store.get("private", endpoint["id"]) or {})["secret"]
+        private = self._store.get("private", endpoint["id"]) or {}
+        old = [rolled["secret"] for rolled in private.get("rolled", ()) if rolled["until"] > self._clock.now()]
         version = endpoint["api_version"] or event["api_version"]
-        payload = encode({**event, "api_version": version})
+        payload = encode(event_in_version(self._store, event, version))
         now = self._clock.now() if self._config.signature_clock == "sandbox" else int(time.time())
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Stripe-Signature": signature(secret, payload, now),
+            "Stripe-Signature": signature([private["secret"], *old], payload, now),
         }
         session = self._session
         if session is None:

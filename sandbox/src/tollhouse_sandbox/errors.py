@@ -53,6 +53,7 @@ NAMES = {
     "subscription": "subscription",
     "subscription_item": "subscription_item",
     "subscription_schedule": "subscription schedule",
+    "test_helpers.test_clock": "testclock",
     "webhook_endpoint": "webhook endpoint",
 }
 

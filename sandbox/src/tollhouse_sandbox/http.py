@@ -40,6 +40,8 @@ class Response(msgspec.Struct):
     status: int
     body: bytes = b""
     headers: dict[str, str] = {}
+    cut: bool = False
+    """Only half of the body is sent, then the connection ends."""
 
 
 class TooLarge(Exception):
@@ -75,4 +77,7 @@ async def send_response(response: Response, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.cut:
+        await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+        return
     await send({"type": "http.response.body", "body": response.body})

@@ -47,8 +47,9 @@ async def serving(config: Config) -> AsyncIterator[Running]:
     await world.deliveries.start()
     mail = await start_mail(world, config.host, config.smtp_port) if config.smtp_port is not None else None
     settings = uvicorn.Config(
-        App(world), lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
-    )
+        App(world), lifespan="off", log_level="warning", access_log=False, server_header=False, date_header=False,
+        timeout_keep_alive=30,
+    )  # fmt: skip
     server = _Server(settings)
     tasks = [asyncio.create_task(server.serve(sockets=[sock])), asyncio.create_task(keep_time(world))]
     try:
@@ -59,9 +60,7 @@ async def serving(config: Config) -> AsyncIterator[Running]:
             await asyncio.sleep(0.005)
         yield Running(world.base_url, mail.port if mail else None, world)
     finally:
-        server.should_exit = True
-        server.force_exit = True
-        await asyncio.wait({tasks[0]}, timeout=5)
+        await _stop(server, tasks[0])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -70,6 +69,20 @@ async def serving(config: Config) -> AsyncIterator[Running]:
         await world.deliveries.stop()
         world.store.close()
         sock.close()
+
+
+async def _stop(server: _Server, task: "asyncio.Task[None]") -> None:
+    """Hangs up. Where nobody waits for an answer that is at once, without uvicorn's pauses."""
+    server.should_exit = True
+    server.force_exit = True
+    if server.server_state.tasks or not server.started:
+        await asyncio.wait({task}, timeout=5)
+        return
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    await asyncio.sleep(0)
 
 
 def run_fast(work: Coroutine[None, None, _T]) -> _T:

@@ -9,7 +9,7 @@ from tollhouse_sandbox.documents import Doc, encode
 
 # Fields by which documents are looked up, so that a customer's lists cost nothing when there are many customers.
 INDEXED: dict[str, tuple[str, ...]] = {
-    "customer": ("email",),
+    "customer": ("email", "test_clock"),
     "price": ("lookup_key", "product"),
     "checkout.session": ("customer", "subscription"),
     "subscription": ("customer",),
@@ -24,6 +24,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "refund": ("charge", "payment_intent"),
     "dispute": ("charge", "payment_intent"),
     "promotion_code": ("coupon_id",),
+    "tax_id": ("customer",),
     "event": ("type",),
     "delivery": ("event",),
 }

@@ -18,6 +18,8 @@ from tollhouse_sdk.models import (
     Amounts,
     Ask,
     BatchAnswer,
+    Catalog,
+    CheckoutPage,
     Customer,
     Ended,
     EntryPage,
@@ -139,6 +141,23 @@ def extend(hold_id: str, ttl: str) -> Call[HoldResult]:
 def release(hold_id: str) -> Call[HoldResult]:
     """Give all of a hold back."""
     return _post(f"/v1/holds/{_part(hold_id)}/release", HoldResult)
+
+
+def catalog() -> Call[Catalog]:
+    """What is sold."""
+    return _get("/v1/catalog", Catalog)
+
+
+def checkout(
+    customer: str, plan: str | None, pack: str | None, interval: str | None, currency: str | None, email: str | None
+) -> Call[CheckoutPage]:
+    """A page to pay on. Raises ValueError unless either a plan or a pack is named."""
+    if (plan is None) == (pack is None):
+        raise ValueError("name a plan or a pack; fix: pass plan='…' or pack='…', one of the two")
+    body = {
+        "user_id": customer, "plan": plan, "pack": pack, "interval": interval, "currency": currency, "email": email,
+    }  # fmt: skip
+    return _post("/billing/checkout", CheckoutPage, body)
 
 
 def create_customer(

@@ -15,6 +15,7 @@ from tollhouse_sdk.models import (
     Amounts,
     Ask,
     BatchAnswer,
+    Catalog,
     Customer,
     Ended,
     Entry,
@@ -172,6 +173,10 @@ class Tollhouse:
         """All of the hold comes back. Raises Conflict when it was settled or has expired."""
         return self._send(calls.release(hold))
 
+    def catalog(self) -> Catalog:
+        """What is sold: plans and packs with their prices."""
+        return self._send(calls.catalog())
+
     def session(
         self,
         customer: str,
@@ -228,6 +233,23 @@ class Customers:
     def get(self, customer: str) -> Customer:
         """Plan, standing and every meter. Raises NotFound."""
         return self._send(calls.get_customer(customer))
+
+    def checkout(
+        self,
+        customer: str,
+        *,
+        plan: str | None = None,
+        pack: str | None = None,
+        interval: str | None = None,
+        currency: str | None = None,
+        email: str | None = None,
+    ) -> str:
+        """The address of a Checkout page for a plan (by the month or the year) or a pack (in one of its currencies).
+
+        Raises Conflict `already_subscribed` for a plan where there is a subscription; its `fields` have the portal's `url`.
+        """
+        call = calls.checkout(customer, plan, pack, interval, currency, email)
+        return self._send(call).url
 
     def create_project(self, customer: str, name: str, *, key: str | None = None) -> Project:
         """One more project, with its debit. Raises Forbidden `count_exhausted` when the plan allows no more."""

@@ -141,7 +141,10 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """A customer with its plan, standing (good, past_due, blocked) and meters, at one moment."""
+    """A customer with its plan, standing (good, past_due, blocked) and meters, at one moment.
+
+    `past_due_at`: a payment failed, and the standing turns past due then unless it is made before.
+    """
 
     id: str
     email: str
@@ -154,6 +157,52 @@ class Customer(msgspec.Struct, frozen=True):
     locale: str = ""
     verified: bool = False
     meters: dict[str, Meter] = {}
+    past_due_at: datetime | None = None
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Minor units (cents) of a currency such as `usd`; `every` is `month` or `year`, None for what is paid once."""
+
+    amount: int
+    currency: str
+    every: str | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A plan as it is sold now. `limits`: None is unlimited. `credits`: granted each time its period is paid."""
+
+    plan: str
+    version: int
+    title: str
+    limits: dict[str, Decimal | None] = {}
+    credits: dict[str, Decimal] = {}
+    prices: list[Price] = []
+
+
+class Pack(msgspec.Struct, frozen=True):
+    """Credits that are bought once, at one price for each currency. `expires_after_seconds` counts from the payment."""
+
+    pack: str
+    title: str
+    description: str = ""
+    credits: dict[str, Decimal] = {}
+    prices: list[Price] = []
+    expires_after_seconds: int | None = None
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """What is sold: plans from the smallest to the largest, and packs."""
+
+    product: str
+    free_plan: str
+    plans: list[Plan] = []
+    packs: list[Pack] = []
+
+
+class CheckoutPage(msgspec.Struct, frozen=True):
+    """The address of a Checkout page, to which the customer's browser is sent."""
+
+    url: str
 
 
 class Project(msgspec.Struct, frozen=True):

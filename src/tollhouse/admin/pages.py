@@ -13,8 +13,10 @@ from tollhouse.admission.refusals import refusals_of
 from tollhouse.admission.reports import newest_refusals, refusals_by_reason
 from tollhouse.admission.tools import recent
 from tollhouse.billing.actions import invoices_of, link_of_customer, list_events, read_event, replay, subscription_of
+from tollhouse.billing.payments import payments_of
 from tollhouse.customers.actions import read_customer, resolve
 from tollhouse.customers.book import view_customer, view_entries
+from tollhouse.customers.lots import view_lots
 from tollhouse.customers.projects import list_projects
 from tollhouse.customers.searching import count_customers, search_customers
 from tollhouse.kernel.clock import DAY, parse_rfc3339
@@ -24,6 +26,7 @@ from tollhouse.ledger.views import MeterView
 from tollhouse.pages.visiting import AnyRequest, read_form
 
 PAGE = 50
+LOTS = 12
 STATUSES = ("parked", "pending", "done")
 
 
@@ -79,9 +82,11 @@ async def customer_page(office: TheOffice, request: AnyRequest, reference: FromP
             "subscription": await subscription_of(tx, customer),
             "stripe": await link_of_customer(tx, customer),
             "invoices": await invoices_of(tx, customer, most=10),
+            "payments": await payments_of(tx, customer, most=10),
             "projects": await list_projects(tx, customer),
             "sessions": await recent(tx, customer, most=10),
             "refusals": await refusals_of(tx, customer, now - 7 * DAY, 10),
+            "lots": (await view_lots(tx, catalog, customer, now, read_current, limit=LOTS)).lots,
             "entries": [(entry, parse_rfc3339(entry.at)) for entry in page.entries],
             "next": page.next,
             "labels": {name: meter.label or name for name, meter in catalog.meters.items()},

@@ -5,6 +5,7 @@ lapsed. Slower than a batch, and never in another customer's way.
 """
 
 import asyncio
+from time import monotonic
 
 import structlog
 
@@ -140,7 +141,7 @@ class Aside:
             )  # fmt: skip
 
     def _give_up_late(self, asks: list[Ask]) -> None:
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         for ask in asks:
             if now > ask.deadline:
                 fail(

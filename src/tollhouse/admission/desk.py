@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from time import monotonic
 
 import msgspec
 
@@ -64,7 +65,7 @@ class Admission:
         """As `submit`, for a caller that is told without a future."""
         ask = Ask(
             customer, charge.action, charge.cost, charge.debits, operation, key or own_key(), fingerprint,
-            asyncio.get_running_loop().time() + DEADLINE_SECONDS, waiter, metadata, terms,
+            monotonic() + DEADLINE_SECONDS, waiter, metadata, terms,
         )  # fmt: skip
         self._lanes[cell_of(customer) % len(self._lanes)].put(ask)
 

@@ -9,6 +9,7 @@ and are handled one by one (`aside.py`), so that they never hold up a batch.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 
 import structlog
 
@@ -185,7 +186,7 @@ class Lane:
 
     def _give_up_late(self, asks: list[Ask], error: StoreFailure) -> list[Ask]:
         """Asks whose time is over are answered with the error; the others."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         for ask in asks:
             if now > ask.deadline:
                 self._cache.pop(ask.customer, None)

@@ -63,7 +63,7 @@ class Ask(msgspec.Struct, eq=False):
     operation: Operation
     key: str
     fingerprint: bytes
-    deadline: float  # of the loop's clock
+    deadline: float  # of the monotonic clock
     future: Waiter
     metadata: str | None = None
     terms: HoldTerms | None = None

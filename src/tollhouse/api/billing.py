@@ -27,13 +27,15 @@ NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year."""
+    """Who buys what: a plan, or a pack. `user_id`: a cus_ or usr_ id, or the product's own id; `interval`: month or year;
+    `currency`: where there are prices in several, and for a customer who has bought something its own only."""
 
     user_id: Text
     plan: Text | None = None
     pack: Text | None = None
     email: Annotated[str, msgspec.Meta(max_length=254)] | None = None
     interval: Text | None = None
+    currency: Annotated[str, msgspec.Meta(min_length=1, max_length=10)] | None = None
 
 
 class PortalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,8 +65,9 @@ async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[Checkout
     # A server's own address says nothing about who pays; a browser's does (row U13).
     address = None if caller.is_server or request.client is None else request.client.host
     if data.pack is not None:
-        return PageAddress(await start_pack_checkout(till, payer, data.pack, address=address))
-    return PageAddress(await start_checkout(till, payer, data.plan or "", data.interval, address=address))
+        return PageAddress(await start_pack_checkout(till, payer, data.pack, currency=data.currency, address=address))
+    url = await start_checkout(till, payer, data.plan or "", data.interval, currency=data.currency, address=address)
+    return PageAddress(url)
 
 
 @post(

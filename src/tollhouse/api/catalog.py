@@ -5,7 +5,7 @@ from litestar import Router, get
 
 from tollhouse.api.answers import SECRET_KEY_SECURITY, TheHouse
 from tollhouse.api.sessions import server_only
-from tollhouse.catalog.model import Action, Catalog, Meter, PlanVersion
+from tollhouse.catalog.model import Action, Catalog, Meter, Pack, PlanVersion
 from tollhouse.house import House
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.views import Amount
@@ -58,8 +58,28 @@ class PlanOffer(msgspec.Struct, frozen=True):
     prices: list[PriceOffer]
 
 
+class PackPriceOffer(msgspec.Struct, frozen=True):
+    """Minor units of a currency, paid once."""
+
+    amount: int
+    currency: str
+
+
+class PackOffer(msgspec.Struct, frozen=True):
+    """Credits that are bought once; the first price is the one of who names no currency. `expires_after_seconds` counts
+    from the payment; null: never.
+    """
+
+    pack: str
+    title: str
+    description: str
+    credits: dict[str, Amount]
+    prices: list[PackPriceOffer]
+    expires_after_seconds: int | None
+
+
 class CatalogView(msgspec.Struct, frozen=True):
-    """The whole catalogue; plans from the smallest to the largest."""
+    """The whole catalogue; plans from the smallest to the largest, packs as the file has them."""
 
     product: str
     free_plan: str
@@ -67,11 +87,12 @@ class CatalogView(msgspec.Struct, frozen=True):
     actions: dict[str, ActionOffer]
     tools: dict[str, ToolOffer]
     plans: list[PlanOffer]
+    packs: list[PackOffer]
 
 
 @get("/v1/catalog", summary="Read the catalogue", tags=["Catalogue"])
 async def read_catalog(house: TheHouse) -> CatalogView:
-    """Meters, actions with their cost, tools, plans with their limits and prices."""
+    """Meters, actions with their cost, tools, plans with their limits and prices, credit packs."""
     catalog = house.catalog
     return CatalogView(
         catalog.product.name,
@@ -80,6 +101,7 @@ async def read_catalog(house: TheHouse) -> CatalogView:
         {name: _action(action, catalog) for name, action in catalog.actions.items()},
         {name: ToolOffer(tool.title, tool.action) for name, tool in catalog.tools.items()},
         [_plan(plan, catalog.meters) for plan in sorted(catalog.plans.values(), key=lambda plan: plan.rank)],
+        [_pack(pack, catalog.meters) for pack in catalog.packs.values()],
     )
 
 
@@ -101,6 +123,17 @@ def _plan(plan: PlanVersion, meters: dict[str, Meter]) -> PlanOffer:
         [grant.meter for grant in plan.grants if grant.mode == "add"],
         [grant.meter for grant in plan.grants if grant.verified_only],
         [PriceOffer(price.amount_minor, price.currency, price.every) for price in plan.prices],
+    )
+
+
+def _pack(pack: Pack, meters: dict[str, Meter]) -> PackOffer:
+    return PackOffer(
+        pack.name,
+        pack.title,
+        pack.description,
+        {pack.meter: unscale(pack.amount, meters[pack.meter].decimals)},
+        [PackPriceOffer(price.amount_minor, price.currency) for price in pack.prices],
+        None if pack.expires_after_ms is None else pack.expires_after_ms // 1000,
     )
 
 

@@ -14,7 +14,8 @@ from tollhouse.api.asks import fingerprint, one_key
 from tollhouse.api.sessions import server_only
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.book import MOST_ENTRIES, view_customer, view_entries
-from tollhouse.customers.model import CustomerView, EntryPage, NewCustomer, Project
+from tollhouse.customers.lots import MOST_LOTS_SHOWN, view_lots
+from tollhouse.customers.model import CustomerView, EntryPage, LotPage, NewCustomer, Project
 from tollhouse.customers.projects import create_project, list_projects
 from tollhouse.house import House
 from tollhouse.identity.emails import plain_text
@@ -173,6 +174,20 @@ async def read_entries(
         return await view_entries(tx, house.catalog, customer, after=after, limit=limit)
 
 
+@get("/{reference:str}/lots", summary="Read a customer's lots", responses=NOBODY)
+async def read_lots(
+    house: TheHouse,
+    reference: FromPath[str],
+    after: FromQuery[str | None] = None,
+    limit: FromQuery[int] = MOST_LOTS_SHOWN,
+) -> LotPage:
+    """The newest first, each with what was paid for it and how much of that is deferred; `next` as with entries."""
+    async with house.store.reading() as tx:
+        customer = await resolve(tx, reference)
+        now = house.store.clock.now_ms()
+        return await view_lots(tx, house.catalog, customer, now, read_current, after=after, limit=limit)
+
+
 @post(
     "/{reference:str}/grants",
     status_code=200,
@@ -231,6 +246,7 @@ def customer_routes(house: House) -> Router:
         read_projects,
         add_project,
         read_entries,
+        read_lots,
         add_grant,
     ]
     return Router(

@@ -2,6 +2,7 @@
 
 start_checkout(till, payer, plan, interval) -> url        open_portal(till, payer) -> url
 start_pack_checkout(till, payer, pack) -> url             has_arrived(tx, customer, session)
+awaited_packs(tx, customer, now) -> names
 subscription_of(tx, customer)    invoices_of(tx, customer)    refresh(till, customer)
 list_events(tx, status)          replay(tx, id, now)
 """
@@ -11,10 +12,10 @@ import msgspec
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway
-from tollhouse.billing.counting import Tally
+from tollhouse.billing.currencies import currency_of
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
-from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
-from tollhouse.billing.packs import has_arrived
+from tollhouse.billing.model import LIVE_STATUSES
+from tollhouse.billing.packs import awaited_packs, has_arrived
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.selling import start_checkout, start_pack_checkout
 from tollhouse.billing.setup import ensure_prices
@@ -29,7 +30,9 @@ LONGEST_EVENT_ID = 255
 __all__ = [
     "Payer",
     "Till",
+    "awaited_packs",
     "count_attempt",
+    "currency_of",
     "ensure_prices",
     "has_arrived",
     "invoices_of",
@@ -39,7 +42,6 @@ __all__ = [
     "open_till",
     "payer_of",
     "read_event",
-    "receive",
     "refresh",
     "replay",
     "require_gateway",
@@ -73,13 +75,15 @@ class SubscriptionView(msgspec.Struct, frozen=True):
 
 
 class InvoiceView(msgspec.Struct, frozen=True):
-    """An invoice as the pages show it. Times in ms."""
+    """An invoice as the pages show it: `net` and `tax` together are its total. Times in ms."""
 
     id: str
     number: str | None
     status: str
     due: Money
     paid: Money
+    net: Money
+    tax: Money
     created_at: int
     paid_at: int | None
     attempts: int
@@ -112,24 +116,13 @@ async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceVie
     return [
         InvoiceView(
             row["id"], row["number"], row["status"], Money(row["amount_due_minor"], row["currency"]),
-            Money(row["amount_paid_minor"], row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
+            Money(row["amount_paid_minor"], row["currency"]),
+            Money(row["amount_due_minor"] if row["net_minor"] is None else row["net_minor"], row["currency"]),
+            Money(row["tax_minor"] or 0, row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
             row["next_attempt_at"], row["page_url"], row["pdf_url"],
         )
         for row in rows
     ]  # fmt: skip
-
-
-async def receive(tx: Tx, event: WebhookEvent, payload: bytes, now: int) -> bool:
-    """Keep a verified event of Stripe's, once. False when it was there already.
-
-    One whose signature was refused before, and which Stripe now sends again, is handled like a new one.
-    """
-    new = await inbox.receive(tx, SOURCE, event.id, event.type, event.subject, payload.decode(), now)
-    if new:
-        tally = Tally()
-        tally.add("webhook_received", now)
-        await tally.write(tx)
-    return new or await inbox.revive(tx, SOURCE, event.id, now)
 
 
 async def list_events(tx: Tx, status: str = "parked", before: int | None = None, most: int = 100) -> list[Event]:

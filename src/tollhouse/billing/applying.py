@@ -8,18 +8,20 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.counting import Tally, payments_since
+from tollhouse.billing.currencies import first_currency
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
-from tollhouse.billing.owing import standing_of
-from tollhouse.billing.packs import grant_purchases
+from tollhouse.billing.owing import has_begun, standing_of
+from tollhouse.billing.packs import grant_purchases, note_awaited
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
 from tollhouse.ledger import actions as ledger
-from tollhouse.ledger.book import open_book
+from tollhouse.ledger.book import Book, open_book
 from tollhouse.ledger.model import Standing
 from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Row, Tx, Value, cell_of, outbox
@@ -45,7 +47,8 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class _Picture(msgspec.Struct, frozen=True):
-    """The snapshot, understood: which subscription counts, which only stand beside it, which nothing maps."""
+    """The snapshot, understood: which subscription counts (none until it is paid for the first time), which only stand
+    beside it, which nothing maps."""
 
     snapshot: Snapshot
     prices: PriceMap
@@ -58,24 +61,29 @@ class _Picture(msgspec.Struct, frozen=True):
 async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
     """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
     customer, tally = link.customer, Tally()
-    if not await tx.execute(queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None):
+    currency = first_currency(snapshot)
+    if not await tx.execute(
+        queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None, currency=currency
+    ):
         raise FenceLost(f"{link.id} was synchronised by somebody else meanwhile")
-    before = (await open_book(tx, catalog, customer, now)).state
+    book = await open_book(tx, catalog, customer, now)
+    before = book.state
     rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
     picture = _understand(snapshot, await read_prices(tx, catalog), rows)
     await _save_subscriptions(tx, customer, picture, rows, now)
     await _save_invoices(tx, customer, snapshot, now, tally)
     await _learn(tx, picture, now)
-    granted = await _write_books(tx, catalog, customer, picture, before.plan, before.standing, now)
+    granted, plan_after = await _write_books(tx, catalog, customer, picture, book, now)
     await grant_purchases(tx, catalog, customer, snapshot, now, tally)
+    await note_awaited(tx, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
-    after = (await open_book(tx, catalog, customer, now)).state
-    if after.plan != before.plan:
-        await outbox.put(tx, PlanChanged(customer, before.plan, after.plan, now), customer=customer, now=now)
+    await mark_used(tx, customer, snapshot, now)
+    if plan_after != before.plan:
+        await outbox.put(tx, PlanChanged(customer, before.plan, plan_after, now), customer=customer, now=now)
     await _look_again(tx, link, picture, now)
     await tally.write(tx)
     unmapped = tuple(item.price.id for subscription in picture.unmapped for item in subscription.items)
-    return Applied(before.plan, after.plan, granted, unmapped)
+    return Applied(before.plan, plan_after, granted, unmapped)
 
 
 def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _Picture:
@@ -94,9 +102,10 @@ def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _
             versions[subscription.id] = version_bought(prices.catalog, found[1], subscription, kept)
         if subscription.live:
             (unmapped if found is None else mapped).append(subscription)
-    return _Picture(
-        snapshot, prices, versions, mapped[0] if mapped else None, tuple(mapped[1:]), tuple(unmapped)
-    )  # fmt: skip
+    begun = [subscription for subscription in mapped if has_begun(snapshot, subscription)]
+    first = begun[0] if begun else mapped[0] if mapped else None
+    seconds = tuple(subscription for subscription in mapped if subscription is not first)
+    return _Picture(snapshot, prices, versions, begun[0] if begun else None, seconds, tuple(unmapped))
 
 
 async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: dict[str, Row], now: int) -> None:
@@ -106,15 +115,15 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
         if not subscription.items:
             continue
         known = rows.get(subscription.id)
-        counts = picture.chosen is not None and picture.chosen.id == subscription.id
-        second_since = known["second_since"] if known is not None and not counts else None
+        first = subscription.live and subscription.id in picture.versions and subscription.id not in seconds
+        second_since = known["second_since"] if known is not None and not first else None
         if subscription.id in seconds and second_since is None:
             second_since = now
             await _alert(tx, customer, *_second_subscription(customer, subscription), now=now)
         price = subscription.items[0].price
         if subscription.id in unmapped and (known is None or known["plan"] is not None or known["price"] != price.id):
             await _alert(tx, customer, *_unmapped_price(customer, price.id, price.product), now=now)
-        await _save_subscription(tx, customer, picture, subscription, second_since)
+        await _save_subscription(tx, customer, picture, subscription, second_since, known)
     listed = {subscription.id for subscription in picture.snapshot.subscriptions}
     for gone in rows.values():
         if gone["id"] not in listed and gone["ended_at"] is None:
@@ -124,31 +133,40 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
 
 
 async def _save_subscription(
-    tx: Tx, customer: str, picture: _Picture, subscription: Subscription, second_since: int | None
+    tx: Tx,
+    customer: str,
+    picture: _Picture,
+    subscription: Subscription,
+    second_since: int | None,
+    known: Row | None,
 ) -> None:
     found = picture.prices.item_of(subscription)
     item = found[0] if found is not None else subscription.items[0]
     version = picture.versions.get(subscription.id)
-    await tx.execute(
-        queries.SAVE_SUBSCRIPTION,
-        cell=cell_of(customer),
-        customer=customer,
-        id=subscription.id,
-        status=subscription.status,
-        plan=version.plan if version else None,
-        version=version.version if version else None,
-        price=item.price.id,
-        every=item.price.every,
-        currency=item.price.currency,
-        amount_minor=item.price.amount_minor * item.quantity,
-        created_at=subscription.created_at,
-        period_start=item.period_start,
-        period_end=item.period_end,
-        cancel_at=_ends_at(subscription, item.period_end),
-        ended_at=subscription.ended_at,
-        second_since=second_since,
+    columns: dict[str, Value] = {
+        "id": subscription.id,
+        "status": subscription.status,
+        "plan": version.plan if version else None,
+        "version": version.version if version else None,
+        "price": item.price.id,
+        "every": item.price.every,
+        "currency": item.price.currency,
+        "amount_minor": item.price.amount_minor * item.quantity,
+        "created_at": subscription.created_at,
+        "period_start": item.period_start,
+        "period_end": item.period_end,
+        "cancel_at": _ends_at(subscription, item.period_end),
+        "ended_at": subscription.ended_at,
+        "second_since": second_since,
         **_later_columns(picture, subscription, item.quantity),
-    )
+    }
+    if not _says(known, columns):
+        await tx.execute(queries.SAVE_SUBSCRIPTION, cell=cell_of(customer), customer=customer, **columns)
+
+
+def _says(known: Row | None, columns: dict[str, Value]) -> bool:
+    """Whether the row that is kept has these values already: then nothing is written."""
+    return known is not None and all(known[name] == value for name, value in columns.items())
 
 
 def _later_columns(picture: _Picture, subscription: Subscription, quantity: int) -> dict[str, Value]:
@@ -181,13 +199,22 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int, ta
         if invoice.status == "draft":
             continue
         row = known.get(invoice.id)
-        seen: int = row["attempts"] if row is not None else 0
-        for kind, moment, number in payments_since((row["status"], seen) if row is not None else None, invoice, now):
+        before = (row["status"], row["attempts"]) if row is not None else None
+        for kind, moment, number in payments_since(before, invoice, now):
             tally.add(kind, moment, number)
-        if invoice.status in ("open", "uncollectible") and invoice.attempts > seen:
+        if _failures(invoice.status, invoice.attempts) > (_failures(*before) if before is not None else 0):
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)
-        await tx.execute(queries.SAVE_INVOICE, **at, **_invoice_row(invoice))
+        columns = _invoice_row(invoice)
+        if not _says(known.get(invoice.id), columns):
+            await tx.execute(queries.SAVE_INVOICE, **at, **columns)
+
+
+def _failures(status: str, attempts: int) -> int:
+    """How many of the attempts have failed; one that waits for the bank has not."""
+    if status in ("open", "uncollectible", "action_required"):
+        return attempts
+    return attempts - 1 if status == "processing" else 0
 
 
 def _invoice_row(invoice: Invoice) -> dict[str, Value]:
@@ -203,21 +230,21 @@ async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
 
 
 async def _write_books(
-    tx: Tx, catalog: Catalog, customer: str, picture: _Picture, plan_before: str, standing: Standing, now: int
-) -> int:
-    """Plan, standing and lots. The number of months granted now."""
+    tx: Tx, catalog: Catalog, customer: str, picture: _Picture, book: Book, now: int
+) -> tuple[int, str]:
+    """Plan, standing and lots. The number of months granted now, and the plan afterwards."""
+    plan_before, standing = book.state.plan, book.state.standing
     due = await _months_due(tx, customer, picture, now)
     chosen = picture.chosen
     if chosen is not None:
         item, _ = picture.prices.item_of(chosen) or (chosen.items[0], None)
         owing, past_due_at = standing_of(picture.snapshot, chosen, catalog.terms.grace_ms)
-        await ledger.set_subscription(
+        written = await ledger.set_subscription(
             tx, catalog, customer, picture.versions[chosen.id], now, anchor=chosen.anchor,
             ends_at=_ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
-            past_due_at=past_due_at, metadata=_note(chosen, past_due_at),
+            past_due_at=past_due_at, metadata=_note(chosen, past_due_at), book=book,
         )  # fmt: skip
-        return await _grant(tx, catalog, customer, picture, due, now)
-    granted = 0
+        return await _grant(tx, catalog, customer, picture, due, now), written.state.plan
     good: Standing = "blocked" if standing == "blocked" else "good"
     if due and plan_before == catalog.free_plan:
         # Bought and ended before we heard of either: its plan is passed through, so that its lots end as they would have.
@@ -227,10 +254,10 @@ async def _write_books(
             ends_at=None, standing=good, metadata={"subscription": last.subscription},
         )  # fmt: skip
     granted = await _grant(tx, catalog, customer, picture, due, now)
-    await ledger.set_subscription(
+    written = await ledger.set_subscription(
         tx, catalog, customer, catalog.plans[catalog.free_plan], now, anchor=None, ends_at=None, standing=good
     )
-    return granted
+    return granted, written.state.plan
 
 
 def _note(chosen: Subscription, past_due_at: int | None) -> dict[str, object]:

@@ -13,9 +13,11 @@ async def count_attempt(tx: Tx, subjects: tuple[str, ...], most: int, window_ms:
     """Count one attempt for each subject. Raises TooManyAttempts, counting nothing, when any of them has none left."""
     kept: dict[str, list[int]] = {}
     for subject in sorted(set(subjects)):  # always in the same order, so that two attempts never wait for each other
-        await tx.execute(queries.OPEN_ATTEMPTS, subject=subject, forget_at=now + window_ms)
-        row = await tx.fetch_one(queries.LOCK_ATTEMPTS, subject=subject)
-        kept[subject] = [at for at in _decode(row["times"] if row is not None else "[]") if at > now - window_ms]
+        row = None
+        while row is None:  # an old row may be forgotten between these two
+            await tx.execute(queries.OPEN_ATTEMPTS, subject=subject, forget_at=now + window_ms)
+            row = await tx.fetch_one(queries.LOCK_ATTEMPTS, subject=subject)
+        kept[subject] = [at for at in _decode(row["times"]) if at > now - window_ms]
     full = [times for times in kept.values() if len(times) >= most]
     if full:
         wait_ms = max(times[-most] + window_ms - now for times in full)

@@ -9,10 +9,13 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
+from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
+from tollhouse.billing.quote_coupons import apply_quote, quote_ended, still_open
 from tollhouse.billing.stripe import StripeGateway
+from tollhouse.billing.wanted import slug
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
 from tollhouse.settings import Settings
@@ -61,8 +64,12 @@ def require_gateway(gateway: StripeGateway | None) -> StripeGateway:
     return gateway
 
 
-def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[PlanVersion, Price]:
-    """What is to be bought. Raises InvalidRequest naming what is allowed."""
+def choose_price(
+    catalog: Catalog, plan: str, interval: str | None, currency: str | None = None, own: str | None = None
+) -> tuple[PlanVersion, Price]:
+    """What is to be bought; `own` is the currency in which this customer pays. Raises InvalidRequest naming what is
+    allowed.
+    """
     sold = [known for known in catalog.plans.values() if known.prices and not known.contact_only]
     names = ", ".join(known.plan for known in sold) or "none"
     wanted = catalog.plans.get(plan.strip().lower())
@@ -76,13 +83,14 @@ def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[Pla
             f"the plan {wanted.plan!r} {why} and has no Checkout", code="plan_not_for_sale", allowed=names,
             fix=f"name one of: {names}",
         )  # fmt: skip
+    prices = choose_currency(f"the plan {wanted.plan!r}", wanted.prices, currency, own)
     if interval is None:
-        return wanted, wanted.prices[0]
+        return wanted, prices[0]
     every = INTERVALS.get(interval.strip().lower())
-    for price in wanted.prices:
+    for price in prices:
         if price.every == every:
             return wanted, price
-    offered = ", ".join(dict.fromkeys(price.every for price in wanted.prices))
+    offered = ", ".join(dict.fromkeys(price.every for price in prices))
     raise InvalidRequest(
         f"the plan {wanted.plan!r} has no price for the interval {interval!r}", code="unknown_interval", allowed=offered,
         fix=f"name one of: {offered}",
@@ -90,19 +98,27 @@ def choose_price(catalog: Catalog, plan: str, interval: str | None) -> tuple[Pla
 
 
 async def start_checkout(
-    till: Till, payer: Payer, plan: str, interval: str | None = None, *, address: str | None = None
+    till: Till,
+    payer: Payer,
+    plan: str,
+    interval: str | None = None,
+    *,
+    currency: str | None = None,
+    address: str | None = None,
 ) -> str:
     """The address of a Checkout page for this plan. `address` is the browser's, where a browser asks.
 
-    Raises InvalidRequest (unknown plan or interval), TooManyAttempts, Conflict `already_subscribed` with the portal's
+    Raises InvalidRequest (unknown plan, interval or currency), TooManyAttempts, Conflict `already_subscribed` with the portal's
     `url`, Unavailable.
     """
-    version, price = choose_price(till.catalog, plan, interval)
+    version, price = choose_price(till.catalog, plan, interval, currency)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
         await count_attempt(tx, who, till.most_attempts, till.window_ms, till.store.clock.now_ms())
     await _refuse_subscribed(till, payer, asking_stripe=False)
-    price_id = await _price_id(till, version, price)
+    own = await own_currency(till.store, till.gateway, payer.customer)
+    version, price = choose_price(till.catalog, plan, interval, currency, own)
+    price_id = await price_id_of(till, version, price)
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     await _refuse_subscribed(till, payer, asking_stripe=True)
     metadata = {
@@ -111,10 +127,15 @@ async def start_checkout(
         VERSION_KEY: str(version.version),
         OPENED_KEY: str(till.store.clock.now_ms()),
     }
+    applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
     session = await till.gateway.create_checkout(
-        stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata,
-        success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH,
+        stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata | applied.metadata,
+        success_url=till.url + SUCCESS_PATH, cancel_url=till.url + CANCEL_PATH, coupon=applied.coupon,
+        expires_at=applied.closes_at, terms=till.catalog.terms,
     )  # fmt: skip
+    if not await still_open(till.store, applied):
+        await close_page(till, session)
+        raise quote_ended()
     async with till.store.transaction() as tx:
         await tx.execute(
             queries.SAVE_SESSION, cell=cell_of(payer.customer), customer=payer.customer, id=session.id, plan=version.plan,
@@ -122,6 +143,8 @@ async def start_checkout(
             expires_at=session.expires_at,
         )  # fmt: skip
     await _keep_only_newest(till, payer, stripe_id, session)
+    if own is None:
+        await close_other_currencies(till.gateway, stripe_id, session)
     if session.url is None:
         raise Unavailable("Stripe made a Checkout page without an address", code="stripe_unavailable", fix="try again")
     return session.url
@@ -134,7 +157,7 @@ async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: C
     closed_late = False
     for page in pages:
         if page.id != newest.id:
-            closed_late |= not await _expire(till, page)
+            closed_late |= not await close_page(till, page)
     if closed_late:
         await _refuse_subscribed(till, payer, asking_stripe=True)
     if newest.id != session.id:
@@ -146,7 +169,7 @@ async def _keep_only_newest(till: Till, payer: Payer, stripe_id: str, session: C
         )
 
 
-async def _expire(till: Till, page: CheckoutSession) -> bool:
+async def close_page(till: Till, page: CheckoutSession) -> bool:
     """Close a page. False when it was not open any more: somebody has just paid on it, or closed it."""
     try:
         await till.gateway.expire_checkout(page.id)
@@ -161,15 +184,15 @@ async def _refuse_subscribed(till: Till, payer: Payer, *, asking_stripe: bool) -
         rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(payer.customer), customer=payer.customer)
         prices = await read_prices(tx, till.catalog)
     if any(row["status"] in LIVE_STATUSES and row["plan"] is not None for row in rows):
-        await _already_subscribed(till, payer)
+        await already_subscribed(till, payer)
     if asking_stripe:
         stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
         found = await till.gateway.subscriptions(stripe_id)
         if any(subscription.live and prices.item_of(subscription) for subscription in found):
-            await _already_subscribed(till, payer)
+            await already_subscribed(till, payer)
 
 
-async def _already_subscribed(till: Till, payer: Payer) -> NoReturn:
+async def already_subscribed(till: Till, payer: Payer) -> NoReturn:
     raise Conflict(
         "this customer has a subscription already",
         code="already_subscribed",
@@ -178,7 +201,7 @@ async def _already_subscribed(till: Till, payer: Payer) -> NoReturn:
     )
 
 
-async def _price_id(till: Till, plan: PlanVersion, price: Price) -> str:
+async def price_id_of(till: Till, plan: PlanVersion, price: Price) -> str:
     """Stripe's id of a price: the one that is configured, the one known, else the one that has its lookup key."""
     if price.stripe_price is not None:
         return price.stripe_price
@@ -214,4 +237,4 @@ async def _price_id(till: Till, plan: PlanVersion, price: Price) -> str:
 async def open_portal(till: Till, payer: Payer) -> str:
     """The address of Stripe's page on which this customer manages its subscription (row S8)."""
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
-    return await till.gateway.create_portal(stripe_id, till.url + RETURN_PATH)
+    return await till.gateway.create_portal(stripe_id, till.url + RETURN_PATH, slug(till.catalog))

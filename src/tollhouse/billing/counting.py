@@ -94,7 +94,10 @@ def payments_since(known: tuple[str, int] | None, invoice: Invoice, now: int) ->
 
 
 def _declines(status: str, attempts: int) -> int:
-    return max(0, attempts - 1) if status == "paid" else attempts if status in ("open", "uncollectible") else 0
+    if status in ("open", "uncollectible"):
+        return attempts
+    # The last attempt has paid, or waits for the bank or for the payer's word: only those before it were declined.
+    return max(0, attempts - 1) if status in ("paid", "processing", "action_required") else 0
 
 
 async def read_counts(tx: Tx, since: int) -> Counts:

@@ -11,8 +11,6 @@ from tollhouse.store import Store
 async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id: str) -> Snapshot:
     """The customer's lists, each read to its end, and the prices of lines that no subscription has any more."""
     snapshot = await gateway.snapshot(stripe_id)
-    async with store.reading() as tx:
-        prices = await read_prices(tx, catalog)
     known = snapshot.facts_of_prices()
     wanted = {
         line.price
@@ -25,13 +23,18 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         for found in snapshot.subscriptions
         if found.live and found.later is not None and found.later.price not in known
     }
-    further = {name: prices.facts_of(name) or await _price(gateway, name) for name in sorted(wanted)}
+    further: dict[str, PriceFacts | None] = {}
+    if wanted:
+        async with store.reading() as tx:
+            prices = await read_prices(tx, catalog)
+        further = {name: prices.facts_of(name) or await _price(gateway, name) for name in sorted(wanted)}
     return Snapshot(
         snapshot.customer,
         snapshot.subscriptions,
         snapshot.invoices,
         {name: facts for name, facts in further.items() if facts is not None},
         snapshot.purchases,
+        snapshot.awaited,
         await gateway.refunded(stripe_id) if catalog.terms.on_refund == "take_back" else {},
     )
 

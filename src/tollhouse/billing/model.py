@@ -13,10 +13,18 @@ LIVE_STATUSES = frozenset({"active", "trialing", "past_due", "unpaid", "paused"}
 OWING_STATUSES = frozenset({"past_due", "unpaid", "paused"})
 """Live, and nothing more is admitted until it is paid."""
 
+WAITING_STATUSES = frozenset({"open", "processing", "action_required"})
+"""An invoice in one of these waits for its payment, or for what has been asked of the bank or the card's owner."""
+
+OWED_STATUSES = WAITING_STATUSES | {"uncollectible"}
+"""An invoice in one of these has left its draft and is not paid."""
+
 CUSTOMER_KEY = "tollhouse_customer"
 PLAN_KEY = "tollhouse_plan"
 VERSION_KEY = "tollhouse_plan_version"
 OPENED_KEY = "tollhouse_opened"
+SETUP_KEY = "tollhouse_setup_intent"
+QUOTE_KEY = "tollhouse_quote"
 PACK_KEY = "tollhouse_pack"
 PACK_METER_KEY = "tollhouse_pack_meter"
 PACK_AMOUNT_KEY = "tollhouse_pack_amount"
@@ -87,6 +95,7 @@ class Subscription(msgspec.Struct, frozen=True):
     trial_end: int | None = None
     metadata: dict[str, str] = {}
     later: LaterPrice | None = None
+    sends_invoices: bool = False  # its customer pays by transfer, by a due date; else it is charged by itself
 
     @property
     def live(self) -> bool:
@@ -94,7 +103,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class InvoiceLine(msgspec.Struct, frozen=True):
-    """One line of an invoice: `amount_minor` is what was asked for it after discounts, without tax."""
+    """One line of an invoice: `amount_minor` is what was asked for it after discounts, without any tax."""
 
     id: str
     amount_minor: int
@@ -109,7 +118,13 @@ class InvoiceLine(msgspec.Struct, frozen=True):
 
 
 class Invoice(msgspec.Struct, frozen=True):
-    """An invoice as Stripe has it now. `status`: draft, open, paid, uncollectible or void."""
+    """An invoice as Stripe has it now. `status`: draft, open, paid, uncollectible or void.
+
+    An open one is told apart: `processing` while a bank has been asked for the payment and has not answered, and
+    `action_required` while its customer has to confirm it with the bank.
+
+    `net_minor` and `tax_minor` add up to its total; what is due or paid of that may be less (a customer's balance).
+    """
 
     id: str
     status: str
@@ -119,6 +134,8 @@ class Invoice(msgspec.Struct, frozen=True):
     currency: str
     amount_due_minor: int
     amount_paid_minor: int
+    net_minor: int
+    tax_minor: int
     attempts: int
     lines: tuple[InvoiceLine, ...]
     paid_at: int | None = None
@@ -139,15 +156,28 @@ class StripeCustomer(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A paid Checkout session of a pack, as it was sold. `amount` is scaled."""
+    """A paid Checkout session of a pack, as it was sold. `amount` is scaled, `paid` is without tax."""
 
     session: str
     pack: str
     meter: str
     amount: int
     paid: Money
-    created_at: int
+    paid_at: int
     expires_at: int | None = None
+
+
+class AwaitedPack(msgspec.Struct, frozen=True):
+    """A Checkout session of a pack that is complete and not paid: the bank has been asked, or has refused (`failed`).
+
+    `payment`: its payment intent.
+    """
+
+    session: str
+    payment: str
+    pack: str
+    due: Money
+    failed: bool
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -158,6 +188,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     invoices: tuple[Invoice, ...]
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
+    awaited: tuple[AwaitedPack, ...] = ()
     refunded: dict[str, int] = {}  # by invoice, what was given back or lost to a dispute; read where it counts
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
@@ -178,6 +209,33 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     expires_at: int
     url: str | None = None
     mode: str = "subscription"
+    currency: str | None = None
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment intent as Stripe has it now. `failure` is what its last attempt failed of, in Stripe's words to people;
+    `declined`: it was the card or its owner, not us."""
+
+    id: str
+    customer: str | None
+    status: str
+    amount_minor: int
+    currency: str
+    created_at: int
+    invoice: str | None = None
+    charge: str | None = None
+    failure_code: str | None = None
+    failure: str | None = None
+    declined: bool = False
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """A setup intent as Stripe has it now: a card to be kept for later, its payment method once there is one."""
+
+    id: str
+    customer: str | None
+    status: str
+    payment_method: str | None = None
 
 
 class WebhookEvent(msgspec.Struct, frozen=True):
@@ -194,6 +252,20 @@ class WebhookEvent(msgspec.Struct, frozen=True):
     object_id: str | None = None
     subscription: str | None = None
     charge: str | None = None
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What an event says of a subscription at its moment, and in `was_…` what that was before where it has changed."""
+
+    subscription: str
+    status: str
+    over: bool
+    period_start: int
+    prices: tuple[str, ...]
+    canceling: bool
+    was_prices: tuple[str, ...] | None = None
+    was_canceling: bool | None = None
+    was_status: str | None = None
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -75,13 +75,16 @@ def paid_months(snapshot: Snapshot, prices: PriceMap, never: Iterable[str]) -> l
             for line in invoice.lines
             if line.price in facts and (sold := prices.find(facts[line.price])) is not None
         }
-        for line in invoice.lines:
-            if (
-                line.subscription is not None
-                and line.subscription not in excluded
-                and _counts(invoice, line, sold_of, prices)
-            ):
-                months += _months(invoice, line, sold_of[line.id], owners.get(line.subscription))
+        counted = [
+            line
+            for line in invoice.lines
+            if line.subscription is not None
+            and line.subscription not in excluded
+            and _counts(invoice, line, sold_of, prices)
+        ]
+        paid = _paid(invoice, counted)
+        for line in counted:
+            months += _months(invoice, line, sold_of[line.id], owners.get(line.subscription or ""), paid[line.id])
     return sorted(months, key=lambda month: (month.due_at, month.start, month.invoice, month.line))
 
 
@@ -104,7 +107,33 @@ def _counts(invoice: Invoice, line: InvoiceLine, sold_of: Mapping[str, SoldPrice
     return line.amount_minor > 0 and max(left, default=-1) < plans[sold.plan].rank
 
 
-def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None) -> list[PaidMonth]:
+def _paid(invoice: Invoice, counted: list[InvoiceLine]) -> dict[str, int]:
+    """What was paid for each line that counts: its amount, less what was credited for what it replaces.
+
+    The prorations of one change are netted where they brought something; what changes in between left over, up or
+    down, is netted with the next one, at last with the period's own line. Never below zero: the rest of a credit
+    stays on the customer's balance. A change that was invoiced apart is netted in its own invoice only.
+    """
+    paid = {line.id: line.amount_minor for line in counted}
+    for subscription in {line.subscription for line in counted}:
+        own = [line for line in invoice.lines if line.proration and line.subscription == subscription]
+        left = 0
+        for moment in sorted({line.period_start for line in own}):
+            change = [line for line in own if line.period_start == moment]
+            left += sum(line.amount_minor for line in change)
+            for line in change:
+                if line.id in paid:
+                    paid[line.id] = max(0, left)
+                    left = min(0, left)
+        whole = next((line for line in counted if line.subscription == subscription and not line.proration), None)
+        if whole is not None:
+            paid[whole.id] = max(0, paid[whole.id] + left)
+    return paid
+
+
+def _months(
+    invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscription | None, paid: int
+) -> list[PaidMonth]:
     outrun = owner is not None and line.period_start < owner.anchor
     anchor = line.period_start if owner is None or outrun else owner.anchor
     first: Occasion = "bought" if invoice.reason == "subscription_create" else "renewed"
@@ -122,7 +151,7 @@ def _months(invoice: Invoice, line: InvoiceLine, sold: SoldPrice, owner: Subscri
             end=end,
             period_end=line.period_end,
             # Shares of whole minor units that add up to what was paid.
-            paid=Money(line.amount_minor * (k + 1) // count - line.amount_minor * k // count, line.currency),
+            paid=Money(paid * (k + 1) // count - paid * k // count, line.currency),
             occasion=first if k == 0 else "renewed",
             due_at=max(start, invoice.paid_at or invoice.created_at),
             nth=k,

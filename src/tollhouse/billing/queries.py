@@ -9,11 +9,14 @@ LINK = Sql(
 )
 LINK_OF_CUSTOMER = Sql("select id, customer, sync_seq, synced_at from stripe_customer where customer = :customer")
 LINK_OF_STRIPE = Sql("select id, customer, sync_seq, synced_at from stripe_customer where id = :id")
+CURRENCY = Sql("select currency from stripe_customer where customer = :customer")
 PASS_FENCE = Sql(
-    "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at"
+    "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at,"
+    " currency = coalesce(:currency, currency)"
     " where id = :id and sync_seq = :sync_seq"
 )
 LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")
+LOOK_SOONER = Sql("update stripe_customer set due_at = :due_at where id = :id and (due_at is null or due_at > :due_at)")
 ANY_LINK_DUE = Sql("select 1 as one from stripe_customer where due_at <= :now limit 1")
 UNLINK = Sql("delete from stripe_customer where id = :id")
 LINKS_DUE = Sql(
@@ -57,8 +60,8 @@ SAVE_SUBSCRIPTION = Sql(
     " later_amount_minor = excluded.later_amount_minor, later_at = excluded.later_at"
 )
 _INVOICE = (
-    "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, created_at, paid_at,"
-    " attempts, next_attempt_at, page_url, pdf_url"
+    "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, net_minor, tax_minor,"
+    " created_at, paid_at, attempts, next_attempt_at, page_url, pdf_url"
 )
 INVOICES = Sql(
     f"select {_INVOICE} from invoice where cell = :cell and customer = :customer"
@@ -67,9 +70,10 @@ INVOICES = Sql(
 SAVE_INVOICE = Sql(
     f"insert into invoice (cell, customer, {_INVOICE})"
     " values (:cell, :customer, :id, :number, :subscription, :status, :reason, :currency, :amount_due_minor,"
-    " :amount_paid_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
+    " :amount_paid_minor, :net_minor, :tax_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
     " on conflict (cell, customer, id) do update set number = excluded.number, status = excluded.status,"
     " amount_due_minor = excluded.amount_due_minor, amount_paid_minor = excluded.amount_paid_minor,"
+    " net_minor = excluded.net_minor, tax_minor = excluded.tax_minor,"
     " paid_at = excluded.paid_at, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,"
     " page_url = excluded.page_url, pdf_url = excluded.pdf_url"
 )
@@ -95,6 +99,14 @@ SESSION_COMPLETED = Sql(
 SESSION_EXPIRED = Sql(
     "update checkout_session set expired_at = :now"
     " where cell = :cell and customer = :customer and id = :id and expired_at is null and completed_at is null"
+)
+SESSION_FAILED = Sql(
+    "update checkout_session set expired_at = :now"
+    " where cell = :cell and customer = :customer and id = :id and expired_at is null"
+)
+SESSIONS_AWAITED = Sql(
+    "select id, plan from checkout_session where cell = :cell and customer = :customer and every = :every"
+    " and completed_at is not null and expired_at is null and created_at > :since order by created_at desc, id"
 )
 OPEN_ATTEMPTS = Sql(
     "insert into payment_attempts (subject, times, forget_at) values (:subject, '[]', :forget_at) on conflict do nothing"

@@ -16,6 +16,7 @@ from tollhouse.billing.linking import link_of_customer, link_of_stripe
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import Link, Snapshot
 from tollhouse.billing.packs import has_arrived
+from tollhouse.billing.strangers import call_for, find_strangers
 from tollhouse.billing.stripe import Pace, StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE, rfc3339
@@ -33,6 +34,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 NIGHT_MS = 3 * HOUR  # after midnight, UTC
 NIGHTLY = "nightly"
 EVERY = 1_000_000
+LINKED = "linked at Stripe to"
 UNREADABLE = "error"
 """The field of a line that tells why a customer could not be compared."""
 
@@ -123,6 +125,7 @@ class Reconciler:
                 await self.give_back(run)
                 raise outcome
         compared = [outcome for outcome in outcomes if isinstance(outcome, Compared)]
+        strangers = await self._strangers(run) if run.only is None and len(links) < CHUNK else []
         async with self.store.transaction() as tx:
             now = self.store.clock.now_ms()
             after = links[-1].id if links else run.after
@@ -135,7 +138,23 @@ class Reconciler:
             done = await read_run(tx, run.id)
             if done.finished_at is not None and done.by_whom == NIGHTLY and done.different + done.failed:
                 await outbox.put(tx, _alert(done), now=now)
-        return done, compared
+        return done, compared + strangers
+
+    async def _strangers(self, run: Run) -> list[Compared]:
+        """Whoever at Stripe is linked to nobody and should be; the worker is called for each unless this is a dry run."""
+        found: list[Compared] = []
+        try:
+            async for stranger in find_strangers(self.store, self.catalog, self.gateway):
+                one = Compared(stranger.owner or stranger.id, (Difference(LINKED, None, stranger.id),))
+                async with self.store.transaction() as tx:
+                    await _keep(tx, run, one.customer, one.differences, self._now(), not run.dry_run)
+                    if not run.dry_run:
+                        await call_for(tx, stranger, run.id, self._now())
+                found.append(one)
+        except TollhouseError:
+            await self.give_back(run)
+            raise
+        return found
 
     async def give_back(self, run: Run) -> None:
         """Let somebody else go on with this run at once."""
@@ -224,14 +243,9 @@ async def begin(
         return _run(row)
     identifier = run_id or new_id("rec")
     await tx.execute(
-        queries.BEGIN_RECONCILIATION,
-        id=identifier,
-        by_whom=by_whom,
-        why=why,
-        dry_run=int(dry_run),
-        stripe_customer=only,
+        queries.BEGIN_RECONCILIATION, id=identifier, by_whom=by_whom, why=why, dry_run=int(dry_run), stripe_customer=only,
         now=now,
-    )
+    )  # fmt: skip
     return await read_run(tx, identifier)
 
 
@@ -325,6 +339,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
         facts |= {
             f"{name} status": row["status"],
             f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
+            f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
         }
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"

@@ -17,17 +17,25 @@ log = structlog.get_logger(__name__)
 
 
 async def start_checkout(
-    till: Till, payer: Payer, plan: str, interval: str | None = None, *, address: str | None = None
+    till: Till,
+    payer: Payer,
+    plan: str,
+    interval: str | None = None,
+    *,
+    currency: str | None = None,
+    address: str | None = None,
 ) -> str:
     """See `checkout.start_checkout`."""
     async with _watched(till, f"the plan {plan!r}"):
-        return await checkout.start_checkout(till, payer, plan, interval, address=address)
+        return await checkout.start_checkout(till, payer, plan, interval, currency=currency, address=address)
 
 
-async def start_pack_checkout(till: Till, payer: Payer, name: str, *, address: str | None = None) -> str:
+async def start_pack_checkout(
+    till: Till, payer: Payer, name: str, *, currency: str | None = None, address: str | None = None
+) -> str:
     """See `packs.start_pack_checkout`."""
     async with _watched(till, f"the pack {name!r}"):
-        return await packs.start_pack_checkout(till, payer, name, address=address)
+        return await packs.start_pack_checkout(till, payer, name, currency=currency, address=address)
 
 
 @asynccontextmanager

@@ -4,19 +4,24 @@ Whatever the events say, the customer's present state is fetched, once for all t
 order they come, how often, or in which version of Stripe's API they are written.
 """
 
+import asyncio
+
 import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
 from tollhouse.billing.counting import LOOK_AGAIN_TYPE, Tally
+from tollhouse.billing.going_on import go_on_with_cards, payments_named
+from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, require_visible
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
-from tollhouse.billing.model import OTHER_SUBJECT, Link, Snapshot, WebhookEvent
+from tollhouse.billing.model import OTHER_SUBJECT, Link, Payment, Snapshot, WebhookEvent
+from tollhouse.billing.payments import keep
 from tollhouse.billing.prices import read_prices
-from tollhouse.billing.stripe import StripeGateway, read_event
+from tollhouse.billing.stripe import StripeGateway, read_event, read_stated
 from tollhouse.catalog.model import Catalog
-from tollhouse.kernel.clock import MINUTE
-from tollhouse.kernel.errors import NotFound, TollhouseError, Unavailable
+from tollhouse.kernel.clock import MINUTE, SECOND
+from tollhouse.kernel.errors import NotFound, TollhouseError
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
 from tollhouse.kernel.masking import mask_text
@@ -45,7 +50,7 @@ class Syncer:
         self.gateway = gateway
 
     async def work_once(self) -> bool:
-        """Handle the pending events of one customer. False when nothing was due."""
+        """Handle the pending events of a few customers at once. False when nothing was due."""
         claim_id = new_id("clm")
         now = self.store.clock.now_ms()
         async with self.store.reading() as tx:
@@ -53,19 +58,24 @@ class Syncer:
                 return False
         async with self.store.transaction() as tx:
             events = await inbox.claim(tx, now, LEASE_MS, claim_id)
-        if not events:
-            return False
+        subjects: dict[str, list[Event]] = {}
+        for event in events:
+            subjects.setdefault(event.subject, []).append(event)
+        await asyncio.gather(*(self._sync(waiting, claim_id, now) for waiting in subjects.values()))
+        return bool(events)
+
+    async def _sync(self, events: list[Event], claim_id: str, claimed_at: int) -> None:
+        """Handle the events of one customer, whatever comes of it."""
         try:
             await self._handle(events, claim_id)
         except FenceLost as lost:
             log.info("billing.looked_again", subject=events[0].subject)
             await self._give_back(events, claim_id, str(lost))
         except TollhouseError as error:
-            await self._failed(events, claim_id, now, error)
+            await self._failed(events, claim_id, claimed_at, error)
         except Exception as error:  # whatever it is, the events must not be lost, nor the worker
             log.exception("billing.failed", subject=events[0].subject)
-            await self._failed(events, claim_id, now, error)
-        return True
+            await self._failed(events, claim_id, claimed_at, error)
 
     async def _handle(self, events: list[Event], claim_id: str) -> None:
         read = [read_event(event.payload) for event in events if event.type != LOOK_AGAIN_TYPE]
@@ -82,9 +92,16 @@ class Syncer:
         if known is None:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
+        await go_on_with_cards(self.gateway, known.id, read)
+        payments = await payments_named(self.gateway, read)
         snapshot = await look(self.store, self.catalog, self.gateway, known.id)
-        _require_visible(snapshot, read)
-        await self._apply(known, snapshot, events, read, claim_id)
+        stated = [
+            told
+            for event in events
+            if event.type.startswith("customer.subscription.") and (told := read_stated(event.payload)) is not None
+        ]
+        require_visible(snapshot, read, stated)
+        await self._apply(known, snapshot, payments, events, read, claim_id, perhaps_behind(snapshot, stated))
 
     async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
         """Whose events these are: a dispute names its charge only, which names the customer."""
@@ -97,11 +114,17 @@ class Syncer:
             return subject
 
     async def _apply(
-        self, known: Link, snapshot: Snapshot, events: list[Event], read: list[WebhookEvent], claim_id: str
-    ) -> Applied:
+        self, known: Link, snapshot: Snapshot, payments: list[Payment], events: list[Event], read: list[WebhookEvent],
+        claim_id: str, again: bool,
+    ) -> Applied:  # fmt: skip
         now, tally = self.store.clock.now_ms(), Tally()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
+            if again:
+                await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)
+            by_bank = {pack.payment for pack in snapshot.awaited}
+            for payment in payments:
+                await keep(tx, known.customer, payment, now, told=payment.id in by_bank)
             for event in read:
                 session: dict[str, Value] = {
                     "cell": cell_of(known.customer),
@@ -189,7 +212,9 @@ class Syncer:
                     if held:
                         parked.append(event)
                 else:
-                    due_at = event.due_at if came_along else now + inbox.pause_ms(attempts)
+                    due_at = (
+                        event.due_at if came_along else now + max(inbox.pause_ms(attempts), _asked_to_wait_ms(error))
+                    )
                     held = await inbox.retry(
                         tx, event, claim_id, attempts=attempts, due_at=due_at, error=text, failed_at=now
                     )
@@ -217,17 +242,10 @@ async def look_again_due(store: Store) -> bool:
     return bool(due)
 
 
-def _require_visible(snapshot: Snapshot, read: list[WebhookEvent]) -> None:
-    """Stripe's lists may lag behind its events: what an event names must be there before we believe the list."""
-    if any(event.type == "customer.deleted" for event in read):
-        return
-    there = {subscription.id for subscription in snapshot.subscriptions}
-    paid = {invoice.id for invoice in snapshot.invoices if invoice.status == "paid"}
-    for event in read:
-        if event.type.startswith("customer.subscription.") and event.subscription not in there:
-            raise Unavailable(f"Stripe does not list {event.subscription} yet", code="not_visible_yet")
-        if event.type in ("invoice.paid", "invoice.payment_succeeded") and event.object_id not in paid:
-            raise Unavailable(f"Stripe does not list {event.object_id} as paid yet", code="not_visible_yet")
+def _asked_to_wait_ms(error: Exception) -> int:
+    """How long Stripe itself asks us to stay away (429 with Retry-After)."""
+    seconds = error.fields.get("retry_after") if isinstance(error, TollhouseError) else None
+    return seconds * SECOND if isinstance(seconds, int) else 0
 
 
 def _wrong_mode(live_mode: bool) -> Unanswerable:

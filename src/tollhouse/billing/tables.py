@@ -1,6 +1,17 @@
 """Stripe's customers and prices (outside the cells), and what each of our customers has there."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from tollhouse.store import metadata
 
@@ -14,6 +25,7 @@ stripe_customer = Table(
     Column("sync_seq", BigInteger, nullable=False),
     Column("synced_at", BigInteger),
     Column("due_at", BigInteger),  # when to look again though no event came (a month of a yearly price begins)
+    Column("currency", String(3)),  # in what it pays, from its first purchase on
 )
 Index("ix_stripe_customer_due_at", stripe_customer.c.due_at)
 
@@ -71,6 +83,9 @@ invoice = Table(
     Column("currency", String(3), nullable=False),
     Column("amount_due_minor", BigInteger, nullable=False),
     Column("amount_paid_minor", BigInteger, nullable=False),
+    # Together the total. None: kept before tax was, and not looked at since.
+    Column("net_minor", BigInteger),
+    Column("tax_minor", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("paid_at", BigInteger),
     Column("attempts", Integer, nullable=False),
@@ -78,6 +93,59 @@ invoice = Table(
     Column("page_url", Text),
     Column("pdf_url", Text),
     PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+payment_intent = Table(
+    "payment_intent",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(255), nullable=False),
+    Column("status", String(40), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("invoice", String(255)),  # none: a pack, or whatever else is paid without one
+    Column("charge", String(255)),  # the last attempt's
+    Column("failure_code", String(100)),
+    Column("failure", Text),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+)
+
+quote = Table(
+    "quote",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("id", String(60), nullable=False),
+    Column("plan", String(80), nullable=False),
+    Column("every", String(10), nullable=False),
+    Column("kind", String(10), nullable=False),  # percent, amount (off), price
+    Column("value", BigInteger, nullable=False),  # hundredths of a percent, or minor units
+    Column("currency", String(3), nullable=False),
+    Column("duration", String(10), nullable=False),  # once, months, forever
+    Column("months", Integer),
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("status", String(10), nullable=False),  # open, used, withdrawn; an open one past its time is expired
+    Column("open_plan", String(80)),  # its plan while it is open: one for each customer and plan
+    Column("coupon", String(255)),  # of Stripe's, once it stood on a Checkout page
+    Column("subscription", String(255)),
+    Column("used_at", BigInteger),
+    Column("withdrawn_at", BigInteger),
+    Column("withdrawn_by", String(254)),
+    Column("withdrawn_why", String(500)),
+    PrimaryKeyConstraint("cell", "customer", "id"),
+    UniqueConstraint("cell", "customer", "open_plan"),
+)
+
+subscribing = Table(
+    "subscribing",
+    metadata,
+    Column("customer", String(40), primary_key=True),
+    Column("until", BigInteger, nullable=False),  # who died while subscribing this customer keeps nobody out for longer
 )
 
 period_grant = Table(

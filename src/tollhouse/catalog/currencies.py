@@ -9,6 +9,3 @@ CURRENCIES = frozenset(
     twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw
     """.split()
 )
-
-THREE_DECIMALS = frozenset({"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"})
-"""Currencies with thousandths, which Stripe takes by rules of its own (docs.stripe.com/currencies): not sold in."""

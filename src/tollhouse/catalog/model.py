@@ -11,6 +11,7 @@ Every = Literal["month", "year"]
 LotMode = Literal["replace", "add"]
 OnUpgrade = Literal["replace", "difference", "none"]
 OnRefund = Literal["keep", "take_back"]
+BillingAddress = Literal["auto", "required"]
 
 
 class Meter(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ class Pack(msgspec.Struct, frozen=True):
     amount: int
     prices: tuple[PackPrice, ...]
     description: str = ""
-    expires_after_ms: int | None = None  # counted from the moment at which its Checkout page was opened
+    expires_after_ms: int | None = None  # counted from the moment at which it was paid
 
 
 class Support(msgspec.Struct, frozen=True):
@@ -138,6 +139,9 @@ class Terms(msgspec.Struct, frozen=True):
 
     grace_ms: int = 0  # how long a customer goes on as before after a renewal's payment failed
     on_refund: OnRefund = "keep"  # what becomes of the credits of a payment that is given back
+    automatic_tax: bool = False  # Stripe Tax works out the tax of what Checkout sells
+    tax_ids: bool = False  # Checkout takes a business's VAT id
+    billing_address: BillingAddress = "auto"  # whether Checkout always asks for it
 
 
 class Catalog(msgspec.Struct, frozen=True):

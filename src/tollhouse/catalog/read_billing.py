@@ -1,6 +1,6 @@
-"""Reads `[billing]` of the file: what happens when a payment fails or is given back."""
+"""Reads `[billing]` of the file: what happens when a payment fails or is given back, and tax."""
 
-from tollhouse.catalog.model import Terms
+from tollhouse.catalog.model import BillingAddress, Terms
 from tollhouse.kernel.clock import DAY
 from tollhouse.settings.problems import shown
 from tollhouse.settings.reader import Table
@@ -17,5 +17,8 @@ def read_billing(table: Table) -> Terms:
         fix = f'write grace = "{LONGEST_GRACE_DAYS}d" or less'
         table.problem("grace", shown(table.values["grace"]), allowed, fix)
     chosen = table.choice("on_refund", ("keep", "take_back"), "keep")
+    automatic_tax, tax_ids = table.boolean("automatic_tax"), table.boolean("tax_ids")
+    asked = table.choice("billing_address", ("auto", "required"), "auto")
+    address: BillingAddress = "required" if asked == "required" else "auto"
     table.finish()
-    return Terms(grace_ms, "take_back" if chosen == "take_back" else "keep")
+    return Terms(grace_ms, "take_back" if chosen == "take_back" else "keep", automatic_tax, tax_ids, address)

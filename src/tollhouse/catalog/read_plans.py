@@ -3,10 +3,10 @@
 import re
 from decimal import Decimal
 
-from tollhouse.catalog.currencies import CURRENCIES, THREE_DECIMALS
+from tollhouse.catalog.currencies import CURRENCIES
 from tollhouse.catalog.model import Every, Grant, LotMode, Meter, OnUpgrade, PlanVersion, Price, Support
 from tollhouse.catalog.read_amounts import amount_of, meter_of
-from tollhouse.kernel.money import minor_digits
+from tollhouse.kernel.money import THREE_DECIMAL, minor_digits
 from tollhouse.settings.problems import did_you_mean, shown
 from tollhouse.settings.reader import Table
 
@@ -91,7 +91,7 @@ def read_currency(table: Table) -> str | None:
     code = text.lower()
     if not text or code in CURRENCIES:
         return code or None
-    if code in THREE_DECIMALS:
+    if code in THREE_DECIMAL:
         table.problem("currency", shown(text), "a currency with two decimals, or none", "sell in another currency")
         return None
     close = did_you_mean(code, CURRENCIES)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tollhouse.billing.stripe import Pace, StripeGateway
+from tollhouse.billing.stripe import Pace, StripeAccount
 from tollhouse.billing.stripe import opened as stripe_opened
 from tollhouse.catalog import Catalog, Configuration
 from tollhouse.catalog.actions import publish
@@ -13,10 +13,8 @@ from tollhouse.store.opening import AnyStore
 
 
 @asynccontextmanager
-async def at_stripe(
-    found: Configuration, calls_per_second: float | None = None
-) -> AsyncIterator[tuple[AnyStore, Catalog, StripeGateway]]:
-    """All three for the time of a block. Raises ConfigurationError without a key."""
+async def only_stripe(found: Configuration, pace: Pace | None = None) -> AsyncIterator[StripeAccount]:
+    """The gateway alone, for the time of a block. Raises ConfigurationError without a key."""
     stripe = found.settings.stripe
     if stripe.secret_key is None:
         raise ConfigurationError(
@@ -24,10 +22,18 @@ async def at_stripe(
             setting="STRIPE_SECRET_KEY",
             fix="set it (Dashboard → Developers → API keys), or try everything with `tollhouse demo`",
         )
+    key = stripe.secret_key.reveal()
+    async with stripe_opened(key, api_version=stripe.api_version, api_base=stripe.api_base, pace=pace) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def at_stripe(
+    found: Configuration, calls_per_second: float | None = None
+) -> AsyncIterator[tuple[AnyStore, Catalog, StripeAccount]]:
+    """All three for the time of a block. Raises ConfigurationError without a key."""
     pace = None if calls_per_second is None else Pace(calls_per_second)
-    async with opened(found) as store:
+    async with only_stripe(found, pace) as gateway, opened(found) as store:
         async with store.transaction() as tx:
             catalog = await publish(tx, found.catalog, store.clock.now_ms())
-        key = stripe.secret_key.reveal()
-        async with stripe_opened(key, api_version=stripe.api_version, api_base=stripe.api_base, pace=pace) as gateway:
-            yield store, catalog, gateway
+        yield store, catalog, gateway

@@ -16,7 +16,7 @@ from tollhouse.cli.config import configuration, dotenv_beside
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, warn
 from tollhouse.kernel.durations import format_duration
 from tollhouse.kernel.errors import ConfigurationError, Unavailable
-from tollhouse.kernel.money import minor_digits
+from tollhouse.kernel.money import Money, written
 from tollhouse.kernel.units import unscale
 from tollhouse.settings import ConfigurationProblems
 from tollhouse.store import open_store
@@ -116,8 +116,7 @@ def _figure(amount: int | Decimal) -> str:
 
 
 def _price(price: Price) -> str:
-    digits = minor_digits(price.currency)
-    return f"{Decimal(price.amount_minor).scaleb(-digits):,.{digits}f} {price.currency.upper()} a {price.every}"
+    return f"{written(Money(price.amount_minor, price.currency))} a {price.every}"
 
 
 def _support(plan: PlanVersion) -> str:
@@ -139,7 +138,13 @@ def _document(catalog: Catalog, versions: dict[str, tuple[int, bool]]) -> dict[s
             for action in catalog.actions.values()
         ],
         "tools": list(catalog.tools.values()),
-        "billing": {"grace": format_duration(catalog.terms.grace_ms), "on_refund": catalog.terms.on_refund},
+        "billing": {
+            "grace": format_duration(catalog.terms.grace_ms),
+            "on_refund": catalog.terms.on_refund,
+            "automatic_tax": catalog.terms.automatic_tax,
+            "tax_ids": catalog.terms.tax_ids,
+            "billing_address": catalog.terms.billing_address,
+        },
         "plans": [_plan_document(plan, catalog, versions.get(plan.plan)) for plan in catalog.plans.values()],
     }
 

@@ -1,4 +1,4 @@
-"""`tollhouse stripe setup|trigger|events|replay|reconcile`: prices in Stripe, events fired for a try, what waits for staff."""
+"""`tollhouse stripe …`: its group of commands; here those that fire events for a try and handle what waits for staff."""
 
 import asyncio
 from typing import Annotated
@@ -8,12 +8,16 @@ import typer
 
 from tollhouse.billing import actions as billing
 from tollhouse.billing.firing import Report, Target, fire
-from tollhouse.billing.setup import PriceOutcome
 from tollhouse.catalog import Catalog, Configuration
 from tollhouse.cli.at_stripe import at_stripe
 from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
+from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
+from tollhouse.cli.stripe_listen import listen
+from tollhouse.cli.stripe_setup import setup
+from tollhouse.cli.stripe_validate import validate
+from tollhouse.cli.unmapped import unmapped
 from tollhouse.customers.actions import create_or_get, resolve
 from tollhouse.customers.model import NewCustomer
 from tollhouse.kernel.clock import rfc3339
@@ -28,34 +32,20 @@ MOST_LISTED = 1_000
 def register(app: typer.Typer) -> None:
     """Adds `stripe` with its commands."""
     group = typer.Typer(
-        help="Stripe: set up prices, fire events, replay what waits, compare.",
+        help="Stripe: set it up, check it, fire events, replay what waits, compare.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     group.command("setup")(setup)
+    group.command("validate")(validate)
+    group.command("listen")(listen)
     group.command("trigger")(trigger)
     group.command("events")(events)
     group.command("replay")(replay)
     group.command("reconcile")(reconcile)
+    group.command("payments")(payments)
+    group.command("unmapped")(unmapped)
     app.add_typer(group, name="stripe")
-
-
-def setup(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Create the catalogue's products and prices in Stripe; run again it creates nothing twice."""
-    outcomes = asyncio.run(_set_up(known_configuration(config)))
-    if as_json:
-        emit_json({"prices": outcomes})
-        return
-    rows = [
-        [found.plan, found.every, f"{found.amount_minor} {found.currency}", found.price, found.product, found.outcome]
-        for found in outcomes
-    ]
-    emit_table("Prices in Stripe", ["plan", "every", "minor units", "price", "product", "outcome"], rows)
-
-
-async def _set_up(found: Configuration) -> list[PriceOutcome]:
-    async with at_stripe(found) as (store, catalog, gateway):
-        return await billing.ensure_prices(store, gateway, catalog)
 
 
 def trigger(

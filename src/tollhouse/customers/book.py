@@ -37,6 +37,7 @@ async def view_customer(
     return CustomerView(
         who.id, who.external_id, who.email, who.name, who.city, who.locale, who.verified_at is not None,
         state.plan, state.standing, rfc3339(who.created_at), all_meters(state, plan, catalog, now),
+        rfc3339(state.past_due_at) if state.past_due_at is not None else None,
     )  # fmt: skip
 
 

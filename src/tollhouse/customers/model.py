@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from tollhouse.identity.model import NewSession, User
-from tollhouse.ledger.model import EntryKind, Standing
+from tollhouse.ledger.model import EntryKind, LotSource, Standing
 from tollhouse.ledger.views import Amount, MeterView
 
 MadeBy = Literal["api", "pages", "staff"]
@@ -121,6 +121,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     standing: Standing
     created_at: str
     meters: dict[str, MeterView]
+    past_due_at: str | None = None
+    """A payment failed: past due from then on, unless it is made before (the time of grace)."""
 
 
 class EntryView(msgspec.Struct, frozen=True):
@@ -144,4 +146,41 @@ class EntryPage(msgspec.Struct, frozen=True):
     """Entries, newest first; `next` is the `after` of the next page, None at the end."""
 
     entries: list[EntryView]
+    next: str | None
+
+
+class LotMoney(msgspec.Struct, frozen=True):
+    """What was paid for a lot, net of tax and discounts, in minor units. The other three always add up to `paid`.
+
+    `deferred`: for credits that are still to be spent; `earned`: for those that were spent or have ended.
+    """
+
+    currency: str
+    paid: int
+    deferred: int
+    earned: int
+    refunded: int
+
+
+class LotView(msgspec.Struct, frozen=True):
+    """One granted amount of credits. `value` is null where nothing was paid, and for what was carried over from other
+    lots (`carried_over`): that money stands at those.
+    """
+
+    id: str
+    meter: str
+    source: LotSource
+    amount: Amount
+    remaining: Amount
+    granted_at: str
+    expires_at: str | None
+    reason: str
+    carried_over: bool
+    value: LotMoney | None
+
+
+class LotPage(msgspec.Struct, frozen=True):
+    """Lots, newest first; `next` is the `after` of the next page, None at the end."""
+
+    lots: list[LotView]
     next: str | None

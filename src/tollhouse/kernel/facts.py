@@ -26,13 +26,16 @@ class PlanChanged(Fact, frozen=True, tag="customer.plan.changed"):
 
 
 class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
-    """A customer's payment failed; the amount is in minor units."""
+    """A customer's payment failed; the amount is in minor units. `invoice` is a pack's Checkout session where it has none;
+    `payment` is Stripe's intent, where it pays no invoice.
+    """
 
     customer: str
     invoice: str
     amount_minor: int
     currency: str
     declined: bool
+    payment: str = ""
 
 
 class OperatorAlert(Fact, frozen=True, tag="operator.alert"):

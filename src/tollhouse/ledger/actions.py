@@ -19,12 +19,13 @@ from tollhouse.ledger.book import (
     open_book,
     plan_of,
 )  # fmt: skip
+from tollhouse.ledger.lot_values import shares
 from tollhouse.ledger.model import Entry, Part, Shortage, Standing
 from tollhouse.ledger.plan_lots import Payment
-from tollhouse.ledger.rules import standing_shortage, take
+from tollhouse.ledger.rules import NEVER, standing_shortage, take
 from tollhouse.ledger.taking_back import Refunded, take_back
 from tollhouse.ledger.turning import record
-from tollhouse.store import Tx, cell_of
+from tollhouse.store import Row, Tx, cell_of
 
 
 class GrantAnswer(msgspec.Struct, frozen=True):
@@ -38,6 +39,10 @@ class GrantAnswer(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
+CARRIED_OVER = "rolled over"
+"""The reason of a lot that holds what others had left: what was paid for it stands at those."""
+
+LONGEST_LOT_ID = 40
 _BOUGHT = b"bought".ljust(16, b"\0")
 
 
@@ -129,10 +134,11 @@ async def was_bought(tx: Tx, customer: str, session: str) -> bool:
 async def set_subscription(
     tx: Tx, catalog: Catalog, customer: str, plan: PlanVersion, now: int, *,
     anchor: int | None, ends_at: int | None, standing: Standing, past_due_at: int | None = None,
-    metadata: Mapping[str, object] | None = None,
+    metadata: Mapping[str, object] | None = None, book: Book | None = None,
 ) -> Book:  # fmt: skip
-    """Make the account say what the subscription says; applied again it changes nothing."""
-    book = await open_book(tx, catalog, customer, now)
+    """Make the account say what the subscription says; applied again it changes nothing. `book`: opened, and not saved."""
+    if book is None:
+        book = await open_book(tx, catalog, customer, now)
     note = granting.metadata_json(dict(metadata)) if metadata else None
     book.apply(granting.set_plan(book.state, catalog, plan, anchor, ends_at, standing, book.now, note, past_due_at))
     await book.save(tx)
@@ -157,14 +163,16 @@ async def grant_paid_period(
     )
     told = {**payment.metadata, "plan": plan.plan}
     payment = msgspec.structs.replace(payment, metadata=told | {"credits_granted": credits})
-    for grant in plan.grants:
+    # A plan that brings credits on several meters is paid once: each of its lots has its part of that.
+    parts = shares(paid, len(plan.grants)) if paid is not None and plan.grants else [paid] * len(plan.grants)
+    for grant, part in zip(plan.grants, parts, strict=True):
         carried = plan_lots.roll_over(
             book.state, catalog, customer, grant, msgspec.structs.replace(payment, metadata=told), book.now
         )
         if carried is not None:
-            book.apply(carried, await _paid_for(tx, customer, carried.made[0][0].parts), "rolled over")
+            book.apply(carried, await _paid_for(tx, customer, carried.made[0][0].parts), CARRIED_OVER)
         change = plan_lots.grant_plan_lot(book.state, catalog, customer, grant, payment, book.now)
-        book.apply(change, paid, payment.action)
+        book.apply(change, part, payment.action)
         made += [lot.id for lot, _ in change.made]
     if not plan.grants:
         note = granting.metadata_json(payment.metadata)
@@ -206,6 +214,11 @@ async def take_back_refunded(
     refunded = Refunded(paid_minor, before, refunded_minor)
     book.apply(take_back(book.state, tuple(lots.values()), refunded, book.now, note))
     await book.save(tx)
+    for lot in lots:
+        row = await tx.fetch_one(queries.PAID_FOR_LOT, cell=book.cell, customer=customer, id=lot)
+        if row is not None and row["paid_minor"] is not None:
+            back = row["paid_minor"] * min(refunded_minor, paid_minor) // paid_minor
+            await tx.execute(queries.LOT_REFUNDED, cell=book.cell, customer=customer, id=lot, refunded_minor=back)
     answer = encode(_Refund(refunded_minor)).decode()
     await keep_answer(tx, book, "invoice_refund", f"{beginning}{refunded_minor}", _INVOICE, answer)
 
@@ -249,6 +262,22 @@ async def block(tx: Tx, catalog: Catalog, customer: str, standing: Standing, now
         granting.set_plan(state, catalog, plan, None, state.ends_at, standing, book.now, note, state.past_due_at)
     )
     await book.save(tx)
+
+
+async def lots_before(tx: Tx, customer: str, after: str | None, most: int) -> list[Row] | None:
+    """The newest lots first, from the one that follows `after`; None where that is no lot of this customer's."""
+    at, last = NEVER, ""
+    if after is not None:
+        known = len(after) <= LONGEST_LOT_ID and after.isprintable()
+        place = (
+            await tx.fetch_one(queries.LOT_PLACE, cell=cell_of(customer), customer=customer, id=after)
+            if known
+            else None
+        )
+        if place is None:
+            return None
+        at, last = place["granted_at"], after
+    return await tx.fetch(queries.LOTS_BEFORE, cell=cell_of(customer), customer=customer, at=at, id=last, most=most)
 
 
 async def read_book(tx: Tx, customer: str, before: int | None, most: int) -> list[Entry]:

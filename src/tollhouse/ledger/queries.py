@@ -39,6 +39,15 @@ READ_LOT = Sql(
 PAID_FOR_LOT = Sql(
     "select amount, paid_minor, currency from lot where cell = :cell and customer = :customer and id = :id"
 )
+LOT_REFUNDED = Sql(
+    "update lot set refunded_minor = :refunded_minor where cell = :cell and customer = :customer and id = :id"
+)
+LOT_PLACE = Sql("select granted_at from lot where cell = :cell and customer = :customer and id = :id")
+LOTS_BEFORE = Sql(
+    "select id, meter, amount, source, granted_at, expires_at, paid_minor, currency, refunded_minor, reason from lot"
+    " where cell = :cell and customer = :customer and (granted_at < :at or (granted_at = :at and id < :id))"
+    " order by granted_at desc, id desc limit :most"
+)
 KEYS_BEGINNING = Sql(
     "select key, answer from idempotency_key where cell = :cell and customer = :customer and operation = :operation"
     " and substr(key, 1, :length) = :beginning"

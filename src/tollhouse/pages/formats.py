@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, get_currency_symbol
 
 from tollhouse.kernel.money import minor_digits
 from tollhouse.ledger.views import Amount
@@ -31,14 +31,16 @@ def compact(value: Amount, locale: str) -> str:
 
 
 def money(amount_minor: int, currency: str, locale: str) -> str:
-    """`$9`, `€4.50`, `4,50 €`: without cents where there are none."""
+    """`$9`, `€4.50`, `4,50 €`, `KWD 5.124`: without cents where there are none."""
     digits = minor_digits(currency)
     value = Decimal(amount_minor).scaleb(-digits)
     place = Locale.parse(_TERRITORIES.get(locale, locale))
     pattern = place.currency_formats["standard"].pattern
-    if value == value.to_integral_value():
-        pattern = pattern.replace(".00", "")
-    return format_currency(value, currency.upper(), pattern, locale=place, currency_digits=False)
+    pattern = pattern.replace(".00", "." + "0" * digits if value != value.to_integral_value() else "")
+    code = currency.upper()
+    if pattern.startswith("¤") and get_currency_symbol(code, place)[-1].isalpha():
+        pattern = pattern.replace("¤", "¤\u00a0")
+    return format_currency(value, code, pattern, locale=place, currency_digits=False)
 
 
 def percent(value: float, locale: str) -> str:

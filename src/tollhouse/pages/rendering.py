@@ -55,11 +55,13 @@ class Pages:
         self.assets: Assets = load_assets()
         self._https = settings.url.startswith("https://")
         self._payment_origins = security.payment_origins(settings.stripe.api_base)
-        loader = ChoiceLoader([PackageLoader(package), PackageLoader("tollhouse.pages")])
-        self._environments = {locale: _environment(loader, locale, self.assets) for locale in LOCALES}
+        self._loader = ChoiceLoader([PackageLoader(package), PackageLoader("tollhouse.pages")])
+        self._environments: dict[str, Environment] = {}
 
     def environment(self, locale: str) -> Environment:
-        """The templates in one language."""
+        """The templates in one language, compiled when they are first asked for: the start of a server does not wait."""
+        if locale not in self._environments:
+            self._environments[locale] = _environment(self._loader, locale, self.assets)
         return self._environments[locale]
 
     def render(

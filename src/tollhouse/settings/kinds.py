@@ -40,6 +40,8 @@ def read_value(setting: Setting, raw: object) -> object:
     ):
         fix = "copy the key that begins with pk_ from Stripe's dashboard"
         raise Unfit("a secret key, which browsers would see" if str(value).startswith("sk_") else shown(value), fix)
+    if setting.path == "stripe.account" and not re.fullmatch(r"acct_[A-Za-z0-9_]{1,250}", str(value)):
+        raise Unfit(shown(value), "copy the account's id from Stripe's dashboard: Settings → Account details")
     return value
 
 

@@ -24,7 +24,7 @@ Purpose = Literal["plans", "data", "serve"]
 SECTIONS = ("product", "meters", "actions", "tools", "plans", "packs", "billing", "settings", "environments")
 """The tables of tollhouse.toml; the first seven are the catalogue's."""
 
-WELL_KNOWN = ("development", "demo", "test", "staging", "production")
+WELL_KNOWN = ("development", "demo", "test", "rehearsal", "staging", "production")
 _MISTAKEN = {"prod": "production", "prd": "production", "live": "production", "dev": "development", "stage": "staging"}
 _PRICE_VARIABLE = "STRIPE_PRICE_"
 _PRICE_ID = re.compile(r"price_[A-Za-z0-9_]{3,250}")

@@ -25,6 +25,7 @@ class StripeSettings(msgspec.Struct, frozen=True):
     """How Stripe, or the sandbox in its place, is reached. `prices` holds the `STRIPE_PRICE_…` ids by what follows."""
 
     secret_key: Secret | None
+    account: str | None
     publishable_key: str | None
     webhook_secrets: tuple[Secret, ...]
     webhook_paths: tuple[str, ...]
@@ -95,11 +96,19 @@ class Settings(msgspec.Struct, frozen=True):
         """Whether the strict rules of production hold here."""
         return is_production(self.environment)
 
+    @property
+    def live_keys(self) -> bool:
+        """Whether Stripe's live keys belong here, else its test keys."""
+        return self.production or self.environment == REHEARSAL
+
 
 def is_production(environment: str) -> bool:
     """`production` and every name that begins with `production-`, such as `production-eu`."""
     return environment == "production" or environment.startswith("production-")
 
 
-LOCAL_ENVIRONMENTS = frozenset({"development", "demo", "test"})
+REHEARSAL = "rehearsal"
+"""Going live is tried on one's own machine: live keys, and the sandbox in Stripe's place."""
+
+LOCAL_ENVIRONMENTS = frozenset({"development", "demo", "test", REHEARSAL})
 """Environments on one's own machine: an address and a database are given by default, mail and Stripe may be missing."""

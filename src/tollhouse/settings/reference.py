@@ -37,13 +37,14 @@ log_level = "debug"
 
 ## Environments
 
-`development` is what is taken when `ENVIRONMENT` says nothing. `development`, `demo` and `test` run on one's own machine:
-an address and a database are given by default, mail and Stripe may be missing. Every other name needs them, and needs a
-table of its own unless it is `staging` or `production`.
+`development` is what is taken when `ENVIRONMENT` says nothing. `development`, `demo`, `test` and `rehearsal` run on one's own
+machine: an address and a database are given by default, mail and Stripe may be missing. Every other name needs them, and
+needs a table of its own unless it is `staging` or `production`.
 
 `production`, and every name that begins with `production-`, refuses: CORS for everybody, addresses and origins that are
 local or without https, the demo, the test clock, the sandbox, Stripe's test keys. Every other environment refuses
-Stripe's live keys. Everywhere, the cookie domain has to fit the address, and several workers need PostgreSQL.
+Stripe's live keys, except `rehearsal`: there going live is tried with live keys against a sandbox on the same machine, and
+Stripe's test keys, Stripe itself and any other host in its place are refused. Everywhere, the cookie domain has to fit the address, and several workers need PostgreSQL.
 """
 
 _TAIL = """\
@@ -65,8 +66,8 @@ In the file, ids of one environment stand in a table `stripe_prices` of it: `str
 _NEEDS: dict[Need, str] = {
     "never": "no",
     "always": "to serve",
-    "deployed": "outside development, demo and test",
-    "payments": "outside development, demo and test, where plans are sold",
+    "deployed": "outside development, demo, test and rehearsal",
+    "payments": "outside development, demo, test and rehearsal, where plans are sold",
 }
 _TITLES = {
     "server": "The server",
@@ -103,7 +104,7 @@ def _entry(setting: Setting) -> str:
 
 def _default(setting: Setting) -> str:
     if setting.default_local is not None:
-        return f"`{setting.default_local}` in development, demo and test; none elsewhere"
+        return f"`{setting.default_local}` in development, demo, test and rehearsal; none elsewhere"
     if setting.default is None:
         return "none"
     return f"`{str(setting.default).lower() if isinstance(setting.default, bool) else setting.default}`"

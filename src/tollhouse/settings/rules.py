@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tollhouse.settings.model import Settings
+from tollhouse.settings.model import REHEARSAL, Settings
 from tollhouse.settings.secret import Secret
 
 
@@ -135,12 +135,23 @@ def _stripe_mode(settings: Settings) -> Iterator[Breach]:
     names = {"stripe.secret_key": "STRIPE_SECRET_KEY", "stripe.publishable_key": "STRIPE_PUBLISHABLE_KEY"}
     for path, key in keys.items():
         mode = "test" if "_test_" in key[:8] else "live" if "_live_" in key[:8] else None
-        if settings.production and mode == "test":
+        if settings.live_keys and mode == "test":
             fix = f"set {names[path]} to the live key, or ENVIRONMENT to where this runs"
-            yield Breach(path, "a test key", "a live key in production", fix)
-        if not settings.production and mode == "live":
+            yield Breach(path, "a test key", f"a live key in {settings.environment}", fix)
+        if not settings.live_keys and mode == "live":
             fix = f"set {names[path]} to the test key; live keys belong to ENVIRONMENT=production alone"
             yield Breach(path, "a live key", f"a test key in {settings.environment}", fix)
+
+
+def _rehearsal(settings: Settings) -> Iterator[Breach]:
+    """A live key that is only tried must not be able to reach Stripe itself."""
+    if settings.environment != REHEARSAL:
+        return
+    base = settings.stripe.api_base
+    if base is None or not is_local(_host(base)):
+        fix = "start `tollhouse-sandbox serve --mode live` and set STRIPE_API_BASE to its address"
+        allowed = "a sandbox on this machine in rehearsal"
+        yield Breach("stripe.api_base", "nothing" if base is None else f'"{base}"', allowed, fix)
 
 
 def _revealed(secret: Secret | None) -> str:
@@ -166,6 +177,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Breach]], ...] = (
     _domains,
     _make_believe,
     _stripe_mode,
+    _rehearsal,
     _workers,
     _secrets_apart,
 )

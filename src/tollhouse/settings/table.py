@@ -35,7 +35,7 @@ class Setting(msgspec.Struct, frozen=True):
     meaning: str
     component: str
     default: str | int | bool | None = None
-    default_local: str | None = None  # the default in development, demo and test
+    default_local: str | None = None  # the default in LOCAL_ENVIRONMENTS
     choices: tuple[str, ...] = ()
     least: int = 0
     most: int = 2**31
@@ -56,7 +56,7 @@ ENVIRONMENT_SETTING = Setting(
     "environment",
     "ENVIRONMENT",
     "text",
-    "development, demo, test, staging, production, or an [environments.NAME] of the file",
+    "development, demo, test, rehearsal, staging, production, or an [environments.NAME] of the file",
     component="server",
     default="development",
     meaning="Which environment this is. It selects the table [environments.NAME] of tollhouse.toml, and how strict "
@@ -221,11 +221,19 @@ SETTINGS: tuple[Setting, ...] = (
         "stripe.secret_key",
         "STRIPE_SECRET_KEY",
         "text",
-        "sk_test_… (sk_live_… in production, and only there)",
+        "sk_test_… (sk_live_… in production and rehearsal, and only there)",
         component="stripe",
         secret=True,
         need="payments",
         meaning="Stripe's secret or restricted key. Dashboard → Developers → API keys.",
+    ),
+    Setting(
+        "stripe.account",
+        "STRIPE_ACCOUNT",
+        "text",
+        "an account's id such as acct_1Sabc",
+        component="stripe",
+        meaning="The Stripe account that the key has to belong to. `stripe setup` and `stripe validate` refuse another one.",
     ),
     Setting(
         "stripe.publishable_key",

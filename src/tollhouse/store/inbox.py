@@ -2,8 +2,8 @@
 
     receive -> pending -> claim -> done | retry (pending again, later) | park (waits for staff)
 
-A claim takes every pending event of one subject (one Stripe customer), so that one look at the outside answers them
-all. It lasts for a lease; whoever comes after a lapsed one may take the rows again. Effects have a fence of their own.
+A claim takes every pending event of a few subjects (Stripe customers), so that one look at the outside answers all of
+one's. It lasts for a lease; whoever comes after a lapsed one may take the rows again. Effects have a fence of their own.
 """
 
 from collections.abc import Iterable
@@ -11,42 +11,47 @@ from collections.abc import Iterable
 import msgspec
 
 from tollhouse.kernel.clock import HOUR, SECOND
-from tollhouse.store.engine import Row, Tx
+from tollhouse.store.engine import Row, Tx, Value
 from tollhouse.store.sql import Sql
 
 MOST_ATTEMPTS = 12
 FIRST_PAUSE_MS = 5 * SECOND
 LONGEST_PAUSE_MS = HOUR
 LONGEST_ERROR = 2_000
-_SUBJECTS_TRIED = 8
+_LETTERS = "abcdefgh"
+MOST_SUBJECTS = len(_LETTERS)
+_ROWS_TRIED = 8 * MOST_SUBJECTS
 
 _FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error, failed_at"
 
 _INSERT = Sql(
     "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
-    " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing"
+    " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing returning id"
 )
 _ANY_DUE = Sql(
     "select 1 as one from inbox where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
 )
 _SUBJECTS = Sql(
-    "select source, subject, due_at from inbox waiting where status = 'pending' and due_at <= :now"
+    "select source, subject from inbox waiting where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now)"
     " and not exists (select 1 from inbox taken where taken.source = waiting.source and taken.subject = waiting.subject"
     " and taken.status = 'pending' and taken.claimed_until > :now)"
     " order by due_at limit :most"
 )
-_LOCK_SUBJECT = Sql(
-    f"select {_FIELDS} from inbox where source = :source and subject = :subject and status = 'pending'"
-    " and (claimed_until is null or claimed_until <= :now) order by received_at, id limit :most"
-    " [[for update skip locked]]"
+_CLAIM = Sql(
+    "update inbox set claim = :claim, claimed_until = :until where source = :source and status = 'pending' and id in ("
+    "select id from inbox where source = :source and subject in ("
+    + ", ".join(f":subject_{letter}" for letter in _LETTERS)
+    + ")"
+    " and status = 'pending' and (claimed_until is null or claimed_until <= :now)"
+    " order by received_at, id limit :most [[for update skip locked]])"
+    f" returning {_FIELDS}"
 )
-_CLAIM = Sql("update inbox set claim = :claim, claimed_until = :until where source = :source and id = :id")
 _DONE = Sql(
     "update inbox set status = 'done', done_at = :now, error = :note, failed_at = null, claim = null,"
     " claimed_until = null"
-    " where source = :source and id = :id and claim = :claim and status = 'pending'"
+    " where source = :source and subject = :subject and claim = :claim and status = 'pending'"
 )
 _RETRY = Sql(
     "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null,"
@@ -62,6 +67,10 @@ _REPLAY = Sql(
     "update inbox set status = 'pending', attempts = 0, due_at = :now, done_at = null, claim = null,"
     " claimed_until = null"
     " where source = :source and id = :id and status <> 'pending'"
+)
+_REPLAY_PARKED = Sql(
+    "update inbox set status = 'pending', attempts = 0, due_at = :now, claim = null, claimed_until = null"
+    " where source = :source and subject = :subject and status = 'parked'"
 )
 _SET_ASIDE = Sql(
     "update inbox set status = 'parked', error = :error, failed_at = :now where source = :source and id = :id"
@@ -102,7 +111,18 @@ def pause_ms(attempts: int) -> int:
 
 async def receive(tx: Tx, source: str, id: str, type: str, subject: str, payload: str, now: int) -> bool:
     """Keep what came, once per (source, id). False when it was there already."""
-    return await tx.execute(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now) > 0
+    kept = await tx.fetch(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now)
+    return bool(kept)
+
+
+async def receive_all(tx: Tx, source: str, came: Iterable[tuple[str, str, str, str]], now: int) -> set[str]:
+    """Keep what came, (id, type, subject, payload) each, once per id; in an order in which no two callers lock each other.
+    The ids of those that were not there."""
+    rows: list[dict[str, Value]] = [
+        {"source": source, "id": id, "type": type, "subject": subject, "payload": payload, "now": now}
+        for id, type, subject, payload in sorted(came)
+    ]
+    return {row["id"] for row in await tx.fetch_many(_INSERT, rows)}
 
 
 async def any_due(tx: Tx, now: int) -> bool:
@@ -110,27 +130,33 @@ async def any_due(tx: Tx, now: int) -> bool:
     return await tx.fetch_one(_ANY_DUE, now=now) is not None
 
 
-async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 500) -> list[Event]:
-    """Take the pending events of the subject that has waited longest, oldest first; empty when nothing is due.
+async def claim(
+    tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 500, subjects: int = MOST_SUBJECTS
+) -> list[Event]:
+    """Take the pending events of the subjects that have waited longest, oldest first; empty when nothing is due.
 
-    Events of that subject which wait for a later try come along: looking again answers them too.
+    Events of those subjects which wait for a later try come along: looking again answers them too.
     """
-    for subject in await tx.fetch(_SUBJECTS, now=now, most=_SUBJECTS_TRIED):
-        rows = await tx.fetch(_LOCK_SUBJECT, source=subject["source"], subject=subject["subject"], now=now, most=most)
+    waiting = [(row["source"], row["subject"]) for row in await tx.fetch(_SUBJECTS, now=now, most=_ROWS_TRIED)]
+    if not waiting:
+        return []
+    source = waiting[0][0]
+    found = list(dict.fromkeys(subject for of, subject in waiting if of == source))
+    for first in range(0, len(found), subjects):  # the next ones, where somebody else is just taking these
+        chosen = found[first : first + subjects]
+        places = {f"subject_{letter}": chosen[min(n, len(chosen) - 1)] for n, letter in enumerate(_LETTERS)}
+        rows = await tx.fetch(_CLAIM, claim=claim_id, until=now + lease_ms, source=source, now=now, most=most, **places)
         if rows:
-            await tx.execute_many(
-                _CLAIM,
-                [{"source": r["source"], "id": r["id"], "claim": claim_id, "until": now + lease_ms} for r in rows],
-            )
-            return [_event(row) for row in rows]
+            return sorted(map(_event, rows), key=lambda event: (event.received_at, event.id))
     return []
 
 
 async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: str | None = None) -> int:
-    """They are handled; `note` says so where there was nothing to do. The number still held by this claim."""
+    """Whatever this claim took of the events' subjects is handled; `note` says so where there was nothing to do. The
+    number still held by this claim."""
     count = 0
-    for event in events:
-        count += await tx.execute(_DONE, source=event.source, id=event.id, claim=claim_id, now=now, note=note)
+    for source, subject in dict.fromkeys((event.source, event.subject) for event in events):
+        count += await tx.execute(_DONE, source=source, subject=subject, claim=claim_id, now=now, note=note)
     return count
 
 
@@ -170,14 +196,19 @@ async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
     return await tx.execute(_REPLAY, source=source, id=id, now=now) > 0
 
 
+async def replay_parked(tx: Tx, source: str, subject: str, now: int) -> int:
+    """Let every parked event of this subject be handled again. How many."""
+    return await tx.execute(_REPLAY_PARKED, source=source, subject=subject, now=now)
+
+
 async def set_aside(tx: Tx, source: str, id: str, now: int, error: str) -> bool:
     """Let an event that nobody has tried yet wait for staff, because of how it came. False when somebody has it."""
     return await tx.execute(_SET_ASIDE, source=source, id=id, now=now, error=error[:LONGEST_ERROR]) > 0
 
 
-async def revive(tx: Tx, source: str, id: str, now: int) -> bool:
-    """An event that was set aside has come again as it should: handle it. False when it was not set aside."""
-    return await tx.execute(_REVIVE, source=source, id=id, now=now) > 0
+async def revive_all(tx: Tx, source: str, ids: Iterable[str], now: int) -> None:
+    """Those of these events that were set aside have come again as they should: handle them."""
+    await tx.execute_many(_REVIVE, [{"source": source, "id": id, "now": now} for id in sorted(ids)])
 
 
 async def read(tx: Tx, source: str, id: str) -> Event | None:

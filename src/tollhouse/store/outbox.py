@@ -1,14 +1,17 @@
 """What must go out: facts, written in the transaction that made them true, delivered at least once.
 
 await outbox.put(tx, MailRequested(…), now=now)      beside the change itself
+await outbox.put_once(tx, alert, key, now=now)       what stays true is told once
 worker: claim -> deliver -> done | retry | park
 """
+
+import hashlib
 
 import msgspec
 
 from tollhouse.kernel.facts import Fact
-from tollhouse.kernel.ids import new_id
-from tollhouse.store.engine import Row, Tx
+from tollhouse.kernel.ids import encode, new_id
+from tollhouse.store.engine import Row, Tx, Value
 from tollhouse.store.sql import Sql
 
 LONGEST_ERROR = 2_000
@@ -20,6 +23,7 @@ _INSERT = Sql(
     "insert into outbox (id, fact, customer, payload, created_at, attempts, due_at)"
     " values (:id, :fact, :customer, :payload, :now, 0, :now)"
 )
+_INSERT_ONCE = Sql(f"{_INSERT.text} on conflict (id) do nothing")
 _ANY_DUE = Sql(
     f"select 1 as one from outbox where {_WAITING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
@@ -71,6 +75,15 @@ async def put(tx: Tx, fact: Fact, *, customer: str | None = None, now: int) -> s
     payload = msgspec.json.encode(fact).decode()
     await tx.execute(_INSERT, id=identifier, fact=tag, customer=customer, payload=payload, now=now)
     return identifier
+
+
+async def put_once(tx: Tx, fact: Fact, key: str, *, customer: str | None = None, now: int) -> bool:
+    """As `put`, once for this kind of fact and key for as long as the row is kept. False when it was put before."""
+    tag = str(fact.__struct_config__.tag)
+    digest = int.from_bytes(hashlib.blake2b(f"{tag}\n{key}".encode(), digest_size=16).digest())
+    payload = msgspec.json.encode(fact).decode()
+    row: dict[str, Value] = {"id": f"evt_{encode(digest, 26)}", "fact": tag, "customer": customer, "payload": payload}
+    return await tx.execute(_INSERT_ONCE, **row, now=now) > 0
 
 
 async def any_due(tx: Tx, now: int) -> bool:

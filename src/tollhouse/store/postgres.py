@@ -67,6 +67,14 @@ def translate(error: BaseException) -> BaseException:
     return error
 
 
+class _Pooled(asyncpg.Connection):  # type: ignore[misc]
+    """A connection of a pool. Our statements change nothing of its session, so nothing is to be reset when it is given
+    back; a transaction that was left open is rolled back all the same."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class PostgresTx:
     """Statements inside one transaction of one pooled connection."""
 
@@ -90,6 +98,11 @@ class PostgresTx:
 
     async def execute_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> None:
         await self._connection.executemany(sql.for_postgres, [[row[name] for name in sql.parameters] for row in rows])
+
+    async def fetch_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+        given = [[row[name] for name in sql.parameters] for row in rows]
+        found: list[Row] = await self._connection.fetchmany(sql.for_postgres, given)
+        return found
 
 
 class PostgresStore:
@@ -163,6 +176,7 @@ async def _pool(url: str, size: int) -> Any:
         url,
         min_size=1,
         max_size=size,
+        connection_class=_Pooled,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
     )

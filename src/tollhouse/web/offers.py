@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import msgspec
 
-from tollhouse.catalog.model import Catalog, Every, Meter, PlanVersion, Price, Support
+from tollhouse.billing.quotes import Quote
+from tollhouse.catalog.model import Catalog, Every, Meter, PackPrice, PlanVersion, Price, Support
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.views import Amount
 
@@ -34,12 +35,23 @@ class PlanOffer(msgspec.Struct, frozen=True):
     price: Price | None
     monthly_minor: int | None  # a yearly price, for each month
     saving: float | None  # of a yearly price over twelve months, 0 to 1
-    state: str  # current, free, buy, contact
+    state: str  # current, free, buy, contact, elsewhere (sold, and not in the customer's currency)
     marked: bool
+    quote: Quote | None = None  # staff's, for the customer who looks
+
+    @property
+    def quoted_minor(self) -> int | None:
+        """What the customer pays in place of the price, where staff have quoted."""
+        return (
+            self.quote.price_of(self.price.amount_minor) if self.quote is not None and self.price is not None else None
+        )
 
 
 class PackOffer(msgspec.Struct, frozen=True):
-    """Credits to be bought once, at the pack's first price. `lasts_ms` None: they never expire."""
+    """Credits to be bought once, at the price in the reader's currency or the first one, or at one of the `others`.
+
+    `lasts_ms` None: they never expire.
+    """
 
     pack: str
     title: str
@@ -48,6 +60,7 @@ class PackOffer(msgspec.Struct, frozen=True):
     label: str
     price_minor: int
     currency: str
+    others: tuple[PackPrice, ...]
     lasts_ms: int | None
 
 
@@ -69,22 +82,59 @@ def first_meter(catalog: Catalog) -> Meter | None:
     return next(iter(catalog.meters.values()), None)
 
 
-def offers(catalog: Catalog, every: Every, *, current: str | None = None, marked: str | None = None) -> list[PlanOffer]:
-    """Every plan in the file's order, priced by the month or the year where it has such a price."""
+def offers(
+    catalog: Catalog,
+    every: Every,
+    *,
+    current: str | None = None,
+    marked: str | None = None,
+    currency: str | None = None,
+    own: str | None = None,
+) -> list[PlanOffer]:
+    """Every plan in the file's order, priced by the month or the year where it has such a price.
+
+    `currency` is preferred where a plan is sold in it. Whoever has bought something is shown prices in its `own` only.
+    """
     first = first_meter(catalog)
     chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
-    return [_offer(catalog, plan, first, every, current, chosen) for plan in catalog.plans.values()]
+    return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in catalog.plans.values()]
 
 
-def has_both_periods(catalog: Catalog) -> bool:
-    """Whether any plan can be bought by the month and by the year (U1)."""
-    return any({price.every for price in plan.prices} >= {"month", "year"} for plan in catalog.plans.values())
+def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[PlanOffer]:
+    """The same offers with the customer's open quotes, each at the plan and term that it is for."""
+    known = {(quote.plan, quote.every, quote.currency): quote for quote in quotes if quote.status == "open"}
+    return [
+        msgspec.structs.replace(one, quote=known.get((one.plan, one.price.every, one.price.currency)))
+        if one.price is not None and one.state == "buy"
+        else one
+        for one in offered
+    ]
 
 
-def best_saving(catalog: Catalog) -> float | None:
-    """The largest part that a year saves over twelve months, 0 to 1."""
-    savings = [saving for plan in catalog.plans.values() if (saving := _saving(plan, _price(plan, "year"))) is not None]
-    return max(savings, default=None)
+def has_both_periods(catalog: Catalog, own: str | None = None) -> bool:
+    """Whether any plan can be bought by the month and by the year (U1), in a customer's own currency where it has one."""
+    return any(
+        {price.every for price in plan.prices if own in (None, price.currency)} >= {"month", "year"}
+        for plan in catalog.plans.values()
+    )
+
+
+def best_saving(catalog: Catalog, currency: str | None = None) -> float | None:
+    """The largest part that a year saves over twelve months, 0 to 1; in this currency, where one is chosen."""
+    yearly = [
+        (plan, price)
+        for plan in catalog.plans.values()
+        for price in plan.prices
+        if price.every == "year" and currency in (None, price.currency)
+    ]
+    return max((saving for plan, price in yearly if (saving := _saving(plan, price)) is not None), default=None)
+
+
+def currencies_of(catalog: Catalog) -> list[str]:
+    """Every currency in which something is sold, in the file's order."""
+    found = [price.currency for plan in catalog.plans.values() for price in plan.prices]
+    found += [price.currency for pack in catalog.packs.values() for price in pack.prices]
+    return list(dict.fromkeys(found))
 
 
 def tool_offers(catalog: Catalog) -> list[ToolOffer]:
@@ -95,11 +145,15 @@ def tool_offers(catalog: Catalog) -> list[ToolOffer]:
     ]
 
 
-def pack_offers(catalog: Catalog) -> list[PackOffer]:
-    """Every pack in the file's order."""
+def pack_offers(catalog: Catalog, currency: str | None = None, own: str | None = None) -> list[PackOffer]:
+    """Every pack in the file's order; of those sold in the customer's own currency where it has one."""
     offered = []
     for pack in catalog.packs.values():
-        meter, price = catalog.meters[pack.meter], pack.prices[0]
+        meter = catalog.meters[pack.meter]
+        sold = [price for price in pack.prices if own in (None, price.currency)]
+        if not sold:
+            continue
+        price = next((price for price in sold if price.currency == currency), sold[0])
         offered.append(
             PackOffer(
                 pack.name,
@@ -109,6 +163,7 @@ def pack_offers(catalog: Catalog) -> list[PackOffer]:
                 meter.label or meter.name,
                 price.amount_minor,
                 price.currency,
+                tuple(other for other in sold if other != price),
                 pack.expires_after_ms,
             )
         )
@@ -150,11 +205,17 @@ def allowance(plan: PlanVersion, meter: Meter) -> Allowance | None:
 
 
 def _offer(
-    catalog: Catalog, plan: PlanVersion, first: Meter | None, every: Every, current: str | None, marked: str | None
+    catalog: Catalog,
+    plan: PlanVersion,
+    first: Meter | None,
+    every: Every,
+    current: str | None,
+    marked: str | None,
+    currencies: tuple[str | None, str | None],
 ) -> PlanOffer:
-    price = _price(plan, every) or _price(plan, "year" if every == "month" else "month")
+    price = _price_shown(plan, every, *currencies)
     given = {name: found for name, meter in catalog.meters.items() if (found := allowance(plan, meter)) is not None}
-    state = "buy" if price else "contact" if plan.contact_only else "free"
+    state = "buy" if price else "contact" if plan.contact_only else "elsewhere" if plan.prices else "free"
     return PlanOffer(
         plan=plan.plan,
         title=plan.title,
@@ -171,8 +232,13 @@ def _offer(
     )
 
 
-def _price(plan: PlanVersion, every: Every) -> Price | None:
-    return next((price for price in plan.prices if price.every == every), None)
+def _price_shown(plan: PlanVersion, every: Every, currency: str | None, own: str | None) -> Price | None:
+    """In the customer's own currency or none; else in the preferred one, the period before the currency."""
+    if own is not None:
+        sold = [price for price in plan.prices if price.currency == own]
+    else:
+        sold = sorted(plan.prices, key=lambda price: price.currency != currency)
+    return next((price for price in sold if price.every == every), sold[0] if sold else None)
 
 
 def _saving(plan: PlanVersion, price: Price | None) -> float | None:

@@ -4,6 +4,8 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from tollhouse.billing.actions import currency_of
+from tollhouse.billing.quotes import Quote, quotes_of
 from tollhouse.catalog.model import Every
 from tollhouse.customers.actions import customer_of_user
 from tollhouse.ledger.book import read_state
@@ -47,32 +49,42 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     """The plans side by side, by the month or the year."""
     visit = await receive(site, request)
     catalog = site.house.catalog
-    both = offers.has_both_periods(catalog)
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
-    current = await _present_plan(site, visit)
-    plans = offers.offers(catalog, every, current=current, marked=visit.shell.query.get("plan"))
+    current, own, quotes = await _present_plan(site, visit)
+    sold_in = offers.currencies_of(catalog)
+    asked = visit.shell.query.get("currency", "").lower()
+    currency = own or (asked if asked in sold_in else None)
+    both = offers.has_both_periods(catalog, own)
+    marked = visit.shell.query.get("plan")
+    sold = offers.offers(catalog, every, current=current, marked=marked, currency=currency, own=own)
+    plans = offers.with_quotes(sold, quotes)
     values = {
         "plans": plans,
         "free": next((plan for plan in plans if plan.plan == catalog.free_plan), None),
         "every": every,
         "both_periods": both,
-        "saving": offers.best_saving(catalog) if both else None,
+        "saving": offers.best_saving(catalog, currency) if both else None,
         "meters": list(catalog.meters.values()),
-        "packs": offers.pack_offers(catalog),
+        "packs": offers.pack_offers(catalog, currency, own),
+        "currencies": sold_in if own is None and len(sold_in) > 1 else [],
+        "currency": currency or sold_in[0] if sold_in else None,
+        "own_currency": own,
         "notice": None,
     }
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
 
 
-async def _present_plan(site: Site, visit: Visit) -> str | None:
-    """The plan of the customer who looks at the prices; None for visitors."""
+async def _present_plan(site: Site, visit: Visit) -> tuple[str | None, str | None, list[Quote]]:
+    """The plan of the customer who looks at the prices, in what it pays, and its quotes; nothing for visitors."""
     if visit.session is None:
-        return None
+        return None, None, []
     async with site.store.reading() as tx:
         customer = await customer_of_user(tx, visit.session.user.id)
         if customer is None:
-            return None
-        return (await read_state(tx, site.house.catalog, customer, site.now())).plan
+            return None, None, []
+        now = site.now()
+        state = await read_state(tx, site.house.catalog, customer, now)
+        return state.plan, await currency_of(tx, customer), await quotes_of(tx, customer, now)
 
 
 @get("/static/{name:str}", cache_control=None)

@@ -42,7 +42,8 @@ _FIELD_OF = {"email_taken": "email", "invalid_email": "email", "weak_password": 
 
 def _destination(fields: dict[str, str]) -> str:
     if fields.get("plan"):
-        return "/pricing?" + urlencode({"plan": fields["plan"], "every": fields.get("every", "")})
+        chosen = {"plan": fields["plan"], "every": fields.get("every", ""), "currency": fields.get("currency", "")}
+        return "/pricing?" + urlencode({name: value for name, value in chosen.items() if value or name == "every"})
     return local_path(fields.get("next"), "/app")
 
 

@@ -15,6 +15,7 @@ from tollhouse.customers.model import EntryView
 from tollhouse.pages import formats, texts_in
 from tollhouse.pages.visiting import AnyRequest, receive
 from tollhouse.web.account import customer_of, load, signed_in
+from tollhouse.web.selling import arrived
 from tollhouse.web.site import Site, TheSite
 from tollhouse.web.views import entry_line
 
@@ -51,7 +52,7 @@ async def usage_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "main_meters": [card for card in account.meters if card.kind in ("credits", "quota")],
         "other_meters": [card for card in account.meters if card.kind not in ("credits", "quota")],
         "entries": [entry_line(catalog, entry, texts) for entry in recent.entries],
-        "subscription": subscription,
+        "subscription": subscription if arrived(subscription, account.state) else None,
         "done": visit.shell.query.get("done", ""),
     }
     return site.pages.render("usage.html", visit.shell, values, cookies=visit.cookies)

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from tollhouse_sandbox.billing import (
     checkout,
     coupons,
+    debits,
     discounts,
     disputes,
     invoices,
     payment_methods,
     schedules,
     subscriptions,
+    test_clocks,
 )
+from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.world import World
 
 
@@ -86,6 +89,18 @@ def _dispute(world: World, key: str, moment: int) -> None:
         disputes.open_(world, charge, reason=reason)
 
 
+def _debit(world: World, key: str, moment: int) -> None:
+    intent = world.store.get("payment_intent", key)
+    if intent and intent["status"] == "processing" and world.private(key)["bank_answers_at"] == moment:
+        debits.settle(world, intent)
+
+
+def _test_clock(world: World, key: str, moment: int) -> None:
+    clock = world.store.get(test_clocks.KIND, key)
+    if clock:
+        test_clocks.delete(world, clock)
+
+
 def _coupon(world: World, key: str, moment: int) -> None:
     coupon = world.store.get("coupon", key)
     if coupon:
@@ -113,15 +128,21 @@ _TASKS: dict[str, Callable[[World, str, int], None]] = {
     "incomplete": _incomplete,
     "session": _session,
     "dispute": _dispute,
+    "debit": _debit,
     "coupon": _coupon,
     "promotion_code": _promotion_code,
     "discount": _discount,
+    "test_clock": _test_clock,
 }
 
 
 def catch_up(world: World) -> int:
-    """Does whatever has fallen due by now; answers how much that was."""
-    return world.run_agenda(world.clock.now(), _TASKS)
+    """Does whatever has fallen due by now, and lets test clocks arrive; answers how much that was."""
+    done = world.run_agenda(world.clock.now(), _TASKS)
+    for clock in test_clocks.advancing(world):
+        done += world.run_agenda(clock["status_details"]["advancing"]["target_frozen_time"], _TASKS, clock["id"])
+        test_clocks.arrive(world, clock)
+    return done
 
 
 def advance(world: World, moment: int) -> int:
@@ -138,21 +159,40 @@ def rebuild(world: World) -> None:
         coupons.plan_end(world, coupon)
     for code in world.store.oldest("promotion_code"):
         coupons.plan_end_of_code(world, code)
-    for discount in world.store.oldest("discount"):
-        discounts.plan_end(world, discount)
-    for subscription in world.store.oldest("subscription"):
-        if subscription["status"] not in subscriptions.LIVING:
-            continue
-        if subscription["status"] == "incomplete":
-            world.plan_for(subscription["created"] + 23 * 3600, "incomplete", subscription["id"])
-        if subscription["cancel_at"] is not None:
-            world.plan_for(subscription["cancel_at"], "cancel_at", subscription["id"])
-        subscriptions.plan_period_end(world, subscription)
-    for invoice in world.store.oldest("invoice"):
-        if invoice["status"] == "draft" and invoice["automatically_finalizes_at"] is not None:
-            world.plan_for(invoice["automatically_finalizes_at"], "finalize", invoice["id"])
-        elif invoice["status"] == "open" and invoice["next_payment_attempt"] is not None:
-            world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])
-    for session in world.store.oldest("checkout.session"):
-        if session["status"] == "open":
-            world.plan_for(session["expires_at"], "session", session["id"])
+    for clock in world.store.oldest(test_clocks.KIND):
+        world.plan_for(clock["deletes_after"], "test_clock", clock["id"])
+    for kind, plan in _PLANS.items():
+        for document in world.store.oldest(kind):
+            with test_clocks.time_of(world, [document]):
+                plan(world, document)
+
+
+def _plan_subscription(world: World, subscription: Doc) -> None:
+    if subscription["status"] not in subscriptions.LIVING:
+        return
+    if subscription["status"] == "incomplete":
+        world.plan_for(subscription["created"] + 23 * 3600, "incomplete", subscription["id"])
+    if subscription["cancel_at"] is not None:
+        world.plan_for(subscription["cancel_at"], "cancel_at", subscription["id"])
+    subscriptions.plan_period_end(world, subscription)
+
+
+def _plan_invoice(world: World, invoice: Doc) -> None:
+    if invoice["status"] == "draft" and invoice["automatically_finalizes_at"] is not None:
+        world.plan_for(invoice["automatically_finalizes_at"], "finalize", invoice["id"])
+    elif invoice["status"] == "open" and invoice["next_payment_attempt"] is not None:
+        world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])
+
+
+def _plan_session(world: World, session: Doc) -> None:
+    if session["status"] == "open":
+        world.plan_for(session["expires_at"], "session", session["id"])
+
+
+_PLANS: dict[str, Callable[[World, Doc], None]] = {
+    "discount": discounts.plan_end,
+    "subscription": _plan_subscription,
+    "invoice": _plan_invoice,
+    "checkout.session": _plan_session,
+    "payment_intent": debits.plan_answer,
+}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollhouse_sandbox.billing import discounts, drafts, subscriptions
+from tollhouse_sandbox.billing import discounts, drafts, invoice_items, subscriptions
 from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.billing.periods import next_boundary
@@ -57,18 +57,49 @@ def to_price(subscription: Doc, price: Doc) -> ItemChange:
 
 def preview(world: World, subscription: Doc, price: Doc, *, proration: str) -> list[Doc]:
     """The lines that an invoice of today would have if the subscription changed to the price now."""
-    now = world.clock.now()
-    items = subscription["items"]["data"]
-    wanted = [{**items[0], "price": price}, *items[1:]]
-    was_paid = proration != "none" and subscription["status"] in ("active", "past_due")
-    credits = _credits(world, subscription, items, now) if was_paid else []
-    if _interval(items[0]) != _interval(wanted[0]):
-        recurring = price["recurring"]
-        period = (now, next_boundary(now, recurring["interval"], recurring["interval_count"], now))
-        return credits + [subscriptions.period_line(world, subscription, item, period) for item in wanted]
-    if proration != "always_invoice":
+    item = subscription["items"]["data"][0]
+    billed = proration == "always_invoice" and price["id"] != item["price"]["id"]
+    if not billed and _interval(item) == _interval({"price": price}):
         return []
-    return _without_unchanged(credits, _charges(world, subscription, wanted, now))
+    wanted, now = [to_price(subscription, price)], world.clock.now()
+    return next_invoice(world, subscription, wanted, proration=proration, at=now, anchor_now=False)[0]
+
+
+def next_invoice(
+    world: World, subscription: Doc, wanted: list[ItemChange], *, proration: str, at: int, anchor_now: bool
+) -> tuple[list[Doc], tuple[int, int]]:
+    """The lines that the next invoice would have if this changed now, and the period that would be over with it.
+
+    That is today's where the change is billed at once, the renewal's otherwise. Nothing is changed or kept.
+    """
+    changed = snapshot(subscription)
+    old_items = snapshot(subscription)["items"]["data"]
+    for change in wanted:
+        _apply(world, changed, change)
+    items, now = changed["items"]["data"], world.clock.now()
+    prorates = bool(wanted or anchor_now) and proration != "none" and subscription["status"] in ("active", "past_due")
+    credits = _credits(world, subscription, old_items, at) if prorates else []
+    waiting = snapshot({"lines": world.private(subscription["id"]).get("pending_lines", [])})["lines"]
+    if anchor_now or _interval(old_items[0]) != _interval(items[0]):
+        interval, count = _interval(items[0])
+        period = (now, next_boundary(now, interval, count, now))
+        return [*waiting, *credits, *_period_lines(world, changed, period)], (now, now)
+    charges = _charges(world, changed, items, at) if prorates else []
+    lines = _without_unchanged(credits, charges)
+    if proration == "always_invoice" and lines:
+        return lines, (now, now)
+    customer = world.store.get("customer", subscription["customer"]) or {"id": subscription["customer"]}
+    waiting += invoice_items.pending_lines(world, customer, subscription["currency"], subscription["id"])
+    period = subscriptions.current_period(changed)
+    if changed["cancel_at"] is not None and changed["cancel_at"] <= period[1]:
+        return waiting + lines, period
+    changed["status"] = "active"  # a trial is over then
+    following = (period[1], next_boundary(changed["billing_cycle_anchor"], *_interval(items[0]), period[1]))
+    return [*waiting, *lines, *_period_lines(world, changed, following)], period
+
+
+def _period_lines(world: World, subscription: Doc, period: tuple[int, int]) -> list[Doc]:
+    return [subscriptions.period_line(world, subscription, item, period) for item in subscription["items"]["data"]]
 
 
 def end_trial(world: World, subscription: Doc) -> None:
@@ -182,8 +213,7 @@ def _restart(world: World, subscription: Doc, before: Doc) -> None:
         item.update(current_period_start=now, current_period_end=next_boundary(now, interval, count, now))
     subscriptions.plan_period_end(world, subscription)
     lines = world.private(subscription["id"]).pop("pending_lines", [])
-    period = subscriptions.current_period(subscription)
-    lines += [subscriptions.period_line(world, subscription, item, period) for item in subscription["items"]["data"]]
+    lines += _period_lines(world, subscription, subscriptions.current_period(subscription))
     _invoice_now(world, subscription, before, lines)
 
 

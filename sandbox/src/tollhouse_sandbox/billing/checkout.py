@@ -2,7 +2,9 @@
 
 import msgspec
 
+from tollhouse_sandbox.banks import Account
 from tollhouse_sandbox.billing import (
+    checkout_tax,
     coupons,
     customers,
     discounts,
@@ -11,6 +13,7 @@ from tollhouse_sandbox.billing import (
     payments,
     setups,
     subscriptions,
+    tax_ids,
 )
 from tollhouse_sandbox.billing.payment_methods import NO_ADDRESS
 from tollhouse_sandbox.cards import NOT_AUTHENTICATED_SETUP, Card, Decline
@@ -36,19 +39,10 @@ def set_offer(world: World, session: Doc, offer: Doc | None) -> None:
     parts = [(line["price"]["product"], line["amount_subtotal"]) for line in lines]
     taken = discounts.shares([offer], parts)[0] if offer else [0] * len(lines)
     for line, off in zip(lines, taken, strict=True):
-        line.update(amount_discount=off, amount_total=line["amount_subtotal"] - off)
+        line["amount_discount"] = off
     world.keep_private(session["id"], line_items=lines, offer=offer)
     session["discounts"] = [_shown(offer)] if offer else []
-    if not known.get("free"):
-        total = session["amount_subtotal"] - sum(taken)
-        session["amount_total"] = total
-        session["total_details"]["amount_discount"] = sum(taken)
-        session["payment_status"] = "unpaid" if total else "no_payment_required"
-    intent = world.store.get("payment_intent", known.get("intent", ""))
-    if intent:
-        intent["amount"] = session["amount_total"]
-        world.store.put("payment_intent", intent)
-    world.store.put("checkout.session", session)
+    checkout_tax.recount(world, session)
 
 
 def _shown(offer: Doc) -> Doc:
@@ -78,11 +72,11 @@ def expire(world: World, session: Doc) -> Doc:
     return session
 
 
-def pay(world: World, session: Doc, card: Card, email: str, name: str) -> Outcome:
-    """Submits the page with a card that could be read."""
-    address = {**NO_ADDRESS, "country": world.config.country}
+def pay(world: World, session: Doc, means: Card | Account, email: str, name: str) -> Outcome:
+    """Submits the page with a card or an account that could be read."""
+    address = checkout_tax.address_of(world, session) or {**NO_ADDRESS, "country": world.config.country}
     billing = {"email": email, "name": name, "address": address}
-    return confirm(world, session, payment_methods.create(world, card, livemode=session["livemode"], billing=billing))
+    return confirm(world, session, payment_methods.create(world, means, livemode=session["livemode"], billing=billing))
 
 
 def confirm(world: World, session: Doc, method: Doc) -> Outcome:
@@ -104,6 +98,15 @@ def authenticate(world: World, session: Doc, *, success: bool) -> Outcome:
     if intent:
         return Outcome("declined", payments.refuse_authentication(world, intent, method))
     return Outcome("declined", NOT_AUTHENTICATED_SETUP)
+
+
+def tell_of_the_bank(world: World, session: Doc, *, paid: bool) -> None:
+    """What became of the debit with which a session was completed."""
+    if paid:
+        session["payment_status"] = "paid"
+    world.store.put("checkout.session", session)
+    outcome = "succeeded" if paid else "failed"
+    world.emit(f"checkout.session.async_payment_{outcome}", session)
 
 
 def _attempt(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:
@@ -139,6 +142,7 @@ def _intent(world: World, session: Doc) -> Doc:
         setup_future_usage="off_session" if subscribing else data.get("setup_future_usage"),
         receipt_email=data.get("receipt_email"),
         shipping=data.get("shipping"),
+        types=session["payment_method_types"],
     )
     world.keep_private(session["id"], intent=intent["id"])
     return intent
@@ -146,6 +150,7 @@ def _intent(world: World, session: Doc) -> Doc:
 
 def _complete(world: World, session: Doc, method: Doc, *, authenticated: bool) -> Outcome:
     customer = _customer(world, session)
+    checkout_tax.keep(world, session, customer)
     match session["mode"]:
         case "subscription" if customer:
             _subscribe(world, session, customer, method, authenticated=authenticated)
@@ -165,8 +170,8 @@ def _complete(world: World, session: Doc, method: Doc, *, authenticated: bool) -
         "individual_name": None,
         "name": known.get("name"),
         "phone": None,
-        "tax_exempt": "none",
-        "tax_ids": [],
+        "tax_exempt": customer["tax_exempt"] if customer else "none",
+        "tax_ids": tax_ids.shown(world, session["customer"]),
     }
     world.store.put("checkout.session", session)
     world.emit("checkout.session.completed", session)
@@ -180,7 +185,11 @@ def _pay_once(world: World, session: Doc, customer: Doc | None, method: Doc, *, 
         intent = _intent(world, session)
         intent["customer"] = customer["id"] if customer else None
         payments.confirm(world, intent, method, off_session=False, authenticated=authenticated)
-        session.update(payment_intent=intent["id"], payment_status="paid")
+        session["payment_intent"] = intent["id"]
+        if intent["status"] == "succeeded":
+            session["payment_status"] = "paid"
+        else:
+            world.keep_private(intent["id"], session=session["id"])
         if customer and intent["setup_future_usage"]:
             payment_methods.bind(world, method, customer["id"])
     if offer:
@@ -223,10 +232,13 @@ def _subscribe(world: World, session: Doc, customer: Doc, method: Doc, *, authen
         trial_end=trial_end,
         intent=intent,
         offers=[known["offer"]] if known.get("offer") else [],
+        automatic_tax=bool(session["automatic_tax"]["enabled"]),
     )
     if invoice["status"] == "open":
         invoices.collect(world, invoice, method, off_session=False, authenticated=authenticated)
     subscriptions.activate(world, subscription, method=method["id"])
     session.update(subscription=subscription["id"], invoice=invoice["id"])
-    if session["payment_status"] != "no_payment_required":
+    if invoice["status"] == "open" and (waiting := invoices.intent_of(world, invoice)):
+        world.keep_private(waiting["id"], session=session["id"])
+    elif session["payment_status"] != "no_payment_required":
         session["payment_status"] = "paid"

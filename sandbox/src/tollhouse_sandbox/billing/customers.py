@@ -41,3 +41,10 @@ def create(world: World, *, livemode: bool, **given: object) -> Doc:
     world.store.put("customer", customer)
     world.emit("customer.created", customer)
     return customer
+
+
+def delete(world: World, customer: Doc) -> None:
+    """Deletes the customer; what it bought stays."""
+    world.store.delete("customer", customer["id"])
+    world.store.put("deleted_customer", {"id": customer["id"], "livemode": customer["livemode"]})
+    world.emit("customer.deleted", customer)

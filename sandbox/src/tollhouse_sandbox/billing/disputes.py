@@ -104,7 +104,6 @@ def _move_funds(world: World, dispute: Doc, event: str, amount: int, fee: int) -
 
 def _document(world: World, charge: Doc, reason: str, amount: int) -> Doc:
     now = world.clock.now()
-    brand = charge["payment_method_details"]["card"]["brand"]
     return {
         "id": new_id("du"),
         "object": "dispute",
@@ -127,10 +126,16 @@ def _document(world: World, charge: Doc, reason: str, amount: int) -> Doc:
         "livemode": charge["livemode"],
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
-            "card": {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": None},
-            "type": "card",
-        },
+        **_card_details(charge),
         "reason": reason,
         "status": "needs_response",
     }
+
+
+def _card_details(charge: Doc) -> Doc:
+    """What a dispute says of the card; of a debit it says nothing."""
+    if charge["payment_method_details"]["type"] != "card":
+        return {}
+    brand = charge["payment_method_details"]["card"]["brand"]
+    details = {"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": None}
+    return {"payment_method_details": {"card": details, "type": "card"}}

@@ -1,6 +1,6 @@
 """Invoices that are still being written: a subscription's, and those written by hand."""
 
-from tollhouse_sandbox.billing import discounts
+from tollhouse_sandbox.billing import discounts, tax_ids, taxes
 from tollhouse_sandbox.billing import lines as billing_lines
 from tollhouse_sandbox.documents import Doc, listed, snapshot
 from tollhouse_sandbox.identifiers import new_id
@@ -19,12 +19,14 @@ def for_subscription(
     """
     taken_off = discounts.apply(world, subscription, lines)
     _remember_debits(world, lines)
+    automatic_tax = taxes.write(world, customer, lines) if subscription["automatic_tax"]["enabled"] else None
     finalizes_at = world.clock.now() + world.config.finalize_after_seconds
     details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
     return _create(
         world,
         customer,
         lines,
+        **({"automatic_tax": automatic_tax} if automatic_tax else {}),
         automatically_finalizes_at=finalizes_at,
         billing_reason=reason,
         collection_method=subscription["collection_method"],
@@ -79,7 +81,7 @@ def put_line(world: World, invoice: Doc, item: Doc) -> None:
         lines.append(line)
     else:
         lines[place] = {**line, "id": lines[place]["id"]}
-    _recount(invoice)
+    _recount(world, invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -89,7 +91,7 @@ def drop_line(world: World, invoice: Doc, item: Doc) -> None:
     place = _place_of(lines, item["id"])
     if place is not None:
         del lines[place]
-    _recount(invoice)
+    _recount(world, invoice)
     world.emit_change("invoice.updated", invoice, before)
 
 
@@ -102,11 +104,52 @@ def delete(world: World, invoice: Doc) -> None:
     world.emit("invoice.deleted", invoice)
 
 
+def preview(world: World, customer: Doc, subscription: Doc, lines: list[Doc], period: tuple[int, int]) -> Doc:
+    """The invoice that these lines would make, which is kept nowhere."""
+    taken_off = discounts.apply(world, subscription, lines)
+    key = new_id("upcoming_in")
+    for line in lines:
+        line.update(id=f"il_tmp_{line['id'].removeprefix('il_')}", invoice=key)
+    details = {"metadata": dict(subscription["metadata"]), "subscription": subscription["id"]}
+    invoice = _document(
+        world,
+        customer,
+        key,
+        lines,
+        billing_reason="upcoming",
+        collection_method=subscription["collection_method"],
+        currency=subscription["currency"],
+        discounts=[each["discount"] for each in taken_off],
+        next_payment_attempt=period[1] + world.config.finalize_after_seconds,
+        parent={"quote_details": None, "subscription_details": details, "type": "subscription_details"},
+        period_end=period[1],
+        period_start=period[0],
+        total_discount_amounts=taken_off,
+        total_pretax_credit_amounts=discounts.credits_of(taken_off),
+    )
+    starting: int = customer["balance"]
+    due = max(0, invoice["total"] + starting)
+    invoice.update(
+        amount_due=due,
+        amount_remaining=due,
+        ending_balance=invoice["total"] + starting - due,
+        starting_balance=starting,
+    )
+    return invoice
+
+
 def _create(world: World, customer: Doc, lines: list[Doc], **facts: object) -> Doc:
     key = new_id("in")
     for line in lines:
         _own(world, key, line)
-    invoice: Doc = {
+    invoice = _document(world, customer, key, lines, **facts)
+    world.store.put("invoice", invoice)
+    world.emit("invoice.created", invoice)
+    return invoice
+
+
+def _document(world: World, customer: Doc, key: str, lines: list[Doc], **facts: object) -> Doc:
+    return {
         "id": key,
         "object": "invoice",
         **snapshot(INVOICE),
@@ -120,14 +163,13 @@ def _create(world: World, customer: Doc, lines: list[Doc], **facts: object) -> D
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": tax_ids.shown(world, customer["id"]),
         "lines": listed(lines, f"/v1/invoices/{key}/lines"),
         "livemode": customer["livemode"],
+        "test_clock": customer["test_clock"],
         **_totals(lines),
         **facts,
     }
-    world.store.put("invoice", invoice)
-    world.emit("invoice.created", invoice)
-    return invoice
 
 
 def _own(world: World, invoice: str, line: Doc) -> None:
@@ -159,9 +201,12 @@ def _remember_debits(world: World, lines: list[Doc]) -> None:
             remember_debit(world, line, net, [each["discount"] for each in amounts])
 
 
-def _recount(invoice: Doc) -> None:
+def _recount(world: World, invoice: Doc) -> None:
     """Brings the sums in line with lines that have changed; what they are spared stays theirs."""
     lines, taken_off = invoice["lines"]["data"], invoice["total_discount_amounts"]
+    customer = world.store.get("customer", invoice["customer"])
+    if customer and invoice["automatic_tax"]["enabled"]:
+        invoice["automatic_tax"] = taxes.write(world, customer, lines)
     spared = [each for line in lines for each in line["discount_amounts"]]
     for whole in taken_off:
         whole["amount"] = sum(each["amount"] for each in spared if each["discount"] == whole["discount"])
@@ -170,13 +215,15 @@ def _recount(invoice: Doc) -> None:
 
 def _totals(lines: list[Doc]) -> Doc:
     subtotal = sum(line["amount"] for line in lines)
-    total = subtotal - sum(each["amount"] for line in lines for each in line["discount_amounts"])
+    written = taxes.totals(lines)
+    total = subtotal - sum(each["amount"] for line in lines for each in line["discount_amounts"]) + taxes.added(written)
     due = max(0, total)
     return {
         "amount_due": due,
         "amount_remaining": due,
         "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
+        "subtotal_excluding_tax": subtotal - taxes.included(lines),
         "total": total,
-        "total_excluding_tax": total,
+        "total_excluding_tax": total - sum(tax["amount"] for tax in written),
+        "total_taxes": written,
     }

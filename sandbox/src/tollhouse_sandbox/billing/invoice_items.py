@@ -35,7 +35,7 @@ def create(
         "proration": False,
         "proration_details": None,
         "tax_rates": [],
-        "test_clock": None,
+        "test_clock": customer["test_clock"],
         **given,
     }
     _settle(item)

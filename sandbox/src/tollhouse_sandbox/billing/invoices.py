@@ -110,7 +110,7 @@ def collect(
     asks_owner: bool = False,
     return_url: str | None = None,
 ) -> Decline | None:
-    """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication.
+    """Tries to pay an open invoice. None when it is paid, or waits for its customer's authentication or the bank.
 
     `asks_owner` waits for that even off session, where the card would be declined otherwise.
     """
@@ -136,18 +136,36 @@ def collect(
         return decline
     if intent["status"] == "succeeded":
         _mark_paid(world, invoice, intent)
+    elif intent["status"] == "processing":
+        world.store.put("invoice", invoice)
     else:
         world.store.put("invoice", invoice)
         world.emit("invoice.payment_action_required", invoice)
+        if off_session:  # nobody is there to answer: for the invoice that is a failed attempt, too
+            record_failure(world, invoice)
     return None
 
 
+def settle_debit(world: World, invoice: Doc, intent: Doc) -> None:
+    """Draws the consequences of a debit that the bank has answered."""
+    if intent["status"] == "succeeded":
+        _mark_paid(world, invoice, intent)
+    else:
+        record_failure(world, invoice)
+
+
 def record_failure(world: World, invoice: Doc) -> None:
-    """A failed attempt: when the retries of what collects itself are not over, the next one goes on the agenda."""
+    """A failed attempt: when the retries of what collects itself are not over, the next one goes on the agenda.
+
+    A first invoice is tried again only when its subscription has begun already, as it does while a debit is under way.
+    """
     pauses = world.config.payment_retry_days
     failures, reason = invoice["attempt_count"], invoice["billing_reason"]
     invoice["next_payment_attempt"] = None
-    retried = invoice["auto_advance"] if reason == "manual" else reason != "subscription_create"
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    owner = world.store.get("subscription", details.get("subscription", ""))
+    has_begun = reason != "subscription_create" or (owner is not None and owner["status"] in ("active", "past_due"))
+    retried = invoice["auto_advance"] if reason == "manual" else has_begun
     if retried and failures <= len(pauses):
         invoice["next_payment_attempt"] = world.clock.now() + pauses[failures - 1] * 86_400
         world.plan_for(invoice["next_payment_attempt"], "retry", invoice["id"])

@@ -1,5 +1,7 @@
-"""Cards on file."""
+"""Cards and accounts on file."""
 
+from tollhouse_sandbox import banks
+from tollhouse_sandbox.banks import Account
 from tollhouse_sandbox.cards import BEHAVIOURS, Behaviour, Card, token_card
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.errors import StripeError, card_error, no_such
@@ -9,7 +11,12 @@ from tollhouse_sandbox.world import World
 NO_ADDRESS: Doc = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
 
 
-def create(world: World, card: Card, *, livemode: bool, billing: Doc | None = None, metadata: Doc | None = None) -> Doc:
+_KNOWN = {**BEHAVIOURS, **banks.BEHAVIOURS}
+
+
+def create(
+    world: World, means: Card | Account, *, livemode: bool, billing: Doc | None = None, metadata: Doc | None = None
+) -> Doc:
     """A payment method of nobody yet. Of the number only the last four digits and a fingerprint are kept."""
     details = {"address": dict(NO_ADDRESS), "email": None, "name": None, "phone": None, "tax_id": None}
     for name, value in (billing or {}).items():
@@ -19,15 +26,17 @@ def create(world: World, card: Card, *, livemode: bool, billing: Doc | None = No
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": details,
-        "card": _card_details(card),
         "created": world.clock.now(),
         "customer": None,
         "customer_account": None,
         "livemode": livemode,
         "metadata": metadata or {},
-        "type": "card",
     }
-    world.keep_private(method["id"], behaviour=card.behaviour, set_up=False)
+    if isinstance(means, Card):
+        method.update(type="card", card=_card_details(means))
+    else:
+        method.update(type="sepa_debit", sepa_debit=_account_details(means))
+    world.keep_private(method["id"], behaviour=means.behaviour, set_up=False)
     return world.store.put("payment_method", method)
 
 
@@ -50,9 +59,20 @@ def _card_details(card: Card) -> Doc:
     }
 
 
+def _account_details(account: Account) -> Doc:
+    return {
+        "bank_code": account.bank_code,
+        "branch_code": account.branch_code,
+        "country": account.country,
+        "fingerprint": account.fingerprint,
+        "generated_from": {"charge": None, "setup_attempt": None},
+        "last4": account.last4,
+    }
+
+
 def behaviour_of(world: World, method: Doc) -> Behaviour:
-    """What the card does when it is used."""
-    return BEHAVIOURS[world.private(method["id"])["behaviour"]]
+    """What the card or account does when it is used."""
+    return _KNOWN[world.private(method["id"])["behaviour"]]
 
 
 def resolve(world: World, key: str, *, livemode: bool, param: str = "payment_method") -> Doc:

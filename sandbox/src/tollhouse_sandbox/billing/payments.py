@@ -1,11 +1,15 @@
 """Payment intents and the charges that they make."""
 
+from collections.abc import Sequence
+
 from tollhouse_sandbox.billing import payment_methods
-from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, NOT_AUTHENTICATED, Decline
+from tollhouse_sandbox.cards import AUTHENTICATION_REQUIRED, NOT_AUTHENTICATED, Behaviour, Decline
 from tollhouse_sandbox.documents import Doc, snapshot
 from tollhouse_sandbox.identifiers import new_id, random_text
 from tollhouse_sandbox.shapes import CHARGE, PAYMENT_INTENT
 from tollhouse_sandbox.world import World
+
+_MINUTES = 180
 
 
 def create_intent(
@@ -21,8 +25,9 @@ def create_intent(
     receipt_email: str | None = None,
     shipping: Doc | None = None,
     automatic: bool = False,
+    types: Sequence[str] = ("card",),
 ) -> Doc:
-    """A payment intent (amount in minor units) that waits for a payment method."""
+    """A payment intent (amount in minor units) that waits for a payment method, which may be of these types."""
     key = new_id("pi")
     intent: Doc = {
         "id": key,
@@ -37,10 +42,13 @@ def create_intent(
         "description": description,
         "livemode": livemode,
         "metadata": metadata or {},
+        "payment_method_types": list(types),
         "receipt_email": receipt_email,
         "setup_future_usage": setup_future_usage,
         "shipping": whole_shipping(shipping),
     }
+    if "sepa_debit" in types:
+        intent["payment_method_options"]["sepa_debit"] = {}
     world.store.put("payment_intent", intent)
     world.emit("payment_intent.created", intent)
     return intent
@@ -64,7 +72,8 @@ def confirm(
     asks_owner: bool = False,
     return_url: str | None = None,
 ) -> Decline | None:
-    """Charges the card. Answers the decline, or None: then the intent has succeeded or `requires_action`.
+    """Charges the card or account. Answers the decline, or None: then the intent has succeeded, or is `processing`, or
+    `requires_action`.
 
     `asks_owner` lets it wait for the card's owner even off session.
     """
@@ -86,13 +95,57 @@ def confirm(
         return _fail(world, intent, method, charge, decline)
     if authenticated:
         world.keep_private(method["id"], set_up=True)
+    if behaviour.settles != "at_once":
+        _wait_for_the_bank(world, intent, charge, behaviour)
+        return None
+    _succeed(world, intent, charge, behaviour)
+    return None
+
+
+def _succeed(world: World, intent: Doc, charge: Doc, behaviour: Behaviour) -> None:
     intent.update(status="succeeded", amount_received=intent["amount"], last_payment_error=None)
     world.store.put("payment_intent", intent)
     world.emit("charge.succeeded", charge)
     world.emit("payment_intent.succeeded", intent)
     if behaviour.dispute:
         world.plan_for(world.clock.now(), "dispute", charge["id"])
-    return None
+
+
+def _wait_for_the_bank(world: World, intent: Doc, charge: Doc, behaviour: Behaviour) -> None:
+    """The debit is under way: it is told later, by the clock, what became of it."""
+    minutes = behaviour.settles == "minutes"
+    at = world.clock.now() + (_MINUTES if minutes else world.config.debit_days * 86_400)
+    intent.update(status="processing", last_payment_error=None)
+    world.keep_private(intent["id"], bank_answers_at=at)
+    world.store.put("payment_intent", intent)
+    world.emit("charge.pending", charge)
+    world.emit("payment_intent.processing", intent)
+    world.plan_for(at, "debit", intent["id"])
+
+
+def answer_of_the_bank(world: World, intent: Doc) -> Decline | None:
+    """Concludes a debit that is under way. Answers why it failed, or None."""
+    method = world.store.get("payment_method", intent["payment_method"])
+    charge = world.store.get("charge", intent["latest_charge"])
+    if method is None or charge is None:
+        raise LookupError(f"the debit {intent['id']} has lost its account or its charge")
+    behaviour = payment_methods.behaviour_of(world, method)
+    decline = behaviour.late_decline
+    if decline is None:
+        charge.update(paid=True, status="succeeded", outcome=_outcome(None))
+        world.store.put("charge", charge)
+        _succeed(world, intent, charge, behaviour)
+        return None
+    charge.update(
+        amount_captured=0,
+        captured=False,
+        failure_code=decline.code,
+        failure_message=decline.message,
+        outcome=_outcome(decline),
+        status="failed",
+    )
+    world.store.put("charge", charge)
+    return _fail(world, intent, method, charge, decline)
 
 
 def refuse_authentication(world: World, intent: Doc, method: Doc) -> Decline:
@@ -156,7 +209,7 @@ def _fail(world: World, intent: Doc, method: Doc, charge: Doc, decline: Decline)
 
 def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> Doc:
     paid = decline is None
-    card = method["card"]
+    pending = paid and payment_methods.behaviour_of(world, method).settles != "at_once"
     charge: Doc = {
         "id": new_id("ch"),
         "object": "charge",
@@ -175,34 +228,43 @@ def _charge(world: World, intent: Doc, method: Doc, decline: Decline | None) -> 
         "livemode": intent["livemode"],
         "metadata": dict(intent["metadata"]),
         "outcome": _outcome(decline),
-        "paid": paid,
+        "paid": paid and not pending,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {
-            "card": {
-                "amount_authorized": intent["amount"] if paid else None,
-                "authorization_code": random_text(6).upper() if paid else None,
-                "brand": card["brand"],
-                "checks": dict(card["checks"]),
-                "country": card["country"],
-                "exp_month": card["exp_month"],
-                "exp_year": card["exp_year"],
-                "fingerprint": card["fingerprint"],
-                "funding": card["funding"],
-                "installments": None,
-                "last4": card["last4"],
-                "mandate": None,
-                "network": card["brand"],
-                "three_d_secure": None,
-                "wallet": None,
-            },
-            "type": "card",
-        },
+        "payment_method_details": _details(intent, method, paid=paid),
         "receipt_email": intent["receipt_email"],
         "shipping": snapshot(intent["shipping"]) if intent["shipping"] else None,
-        "status": "succeeded" if paid else "failed",
+        "status": "pending" if pending else "succeeded" if paid else "failed",
     }
     return world.store.put("charge", charge)
+
+
+def _details(intent: Doc, method: Doc, *, paid: bool) -> Doc:
+    if method["type"] == "sepa_debit":
+        account = method["sepa_debit"]
+        shown = {name: account[name] for name in ("bank_code", "branch_code", "country", "fingerprint", "last4")}
+        return {"sepa_debit": {**shown, "expected_debit_date": None, "mandate": None}, "type": "sepa_debit"}
+    card = method["card"]
+    return {
+        "card": {
+            "amount_authorized": intent["amount"] if paid else None,
+            "authorization_code": random_text(6).upper() if paid else None,
+            "brand": card["brand"],
+            "checks": dict(card["checks"]),
+            "country": card["country"],
+            "exp_month": card["exp_month"],
+            "exp_year": card["exp_year"],
+            "fingerprint": card["fingerprint"],
+            "funding": card["funding"],
+            "installments": None,
+            "last4": card["last4"],
+            "mandate": None,
+            "network": card["brand"],
+            "three_d_secure": None,
+            "wallet": None,
+        },
+        "type": "card",
+    }
 
 
 def _outcome(decline: Decline | None) -> Doc:

@@ -159,5 +159,5 @@ def _document(world: World, subscription: Doc, period: tuple[int, int]) -> Doc:
         "released_subscription": None,
         "status": "active",
         "subscription": subscription["id"],
-        "test_clock": None,
+        "test_clock": subscription["test_clock"],
     }

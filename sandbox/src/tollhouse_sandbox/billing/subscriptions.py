@@ -27,6 +27,7 @@ def create(
     cancel_at_period_end: bool = False,
     intent: Doc | None = None,
     offers: list[Doc] | None = None,
+    automatic_tax: bool = False,
 ) -> tuple[Doc, Doc]:
     """The subscription, `incomplete` until paid (or `trialing`), and its first invoice, open to be collected.
 
@@ -38,6 +39,8 @@ def create(
     subscription = _document(world, customer, wanted[0]["price"]["currency"], metadata or {}, trial_end)
     subscription["default_payment_method"] = method
     subscription["description"] = description
+    if automatic_tax:
+        subscription["automatic_tax"].update(enabled=True, liability={"type": "self"})
     recurring = wanted[0]["price"]["recurring"]
     end = trial_end or next_boundary(now, recurring["interval"], recurring["interval_count"], now)
     items = [new_item(world, subscription, want, (now, end)) for want in wanted]
@@ -52,7 +55,7 @@ def create(
         world, customer, invoice_lines, reason="subscription_create", period=(now, now), subscription=subscription
     )
     subscription["latest_invoice"] = invoice["id"]
-    if customer["currency"] is None:
+    if customer["currency"] != subscription["currency"]:  # none of another currency runs any more
         customer["currency"] = subscription["currency"]
         world.store.put("customer", customer)
     world.store.put("subscription", subscription)
@@ -130,7 +133,7 @@ def settle_invoice(world: World, invoice: Doc) -> None:
     if subscription["status"] not in ("active", "past_due", "trialing") or not invoice["attempted"]:
         return
     intent = invoices.intent_of(world, invoice)
-    if intent and intent["status"] == "requires_action":
+    if intent and intent["status"] == "processing":
         return
     out_of_retries = invoice["next_payment_attempt"] is None
     if out_of_retries and world.config.after_last_retry == "cancel":
@@ -198,7 +201,9 @@ def advance_invoice(world: World, invoice: Doc) -> None:
     if invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
         invoices.send(world, invoice)
     elif invoice["status"] == "open":
-        invoices.collect(world, invoice, card_of(world, invoice), off_session=True)
+        address = f"{world.base_url}/invoice/{invoice['id']}"
+        card = card_of(world, invoice)
+        invoices.collect(world, invoice, card, off_session=True, asks_owner=True, return_url=address)
     settle_invoice(world, invoice)
 
 
@@ -251,6 +256,7 @@ def _document(world: World, customer: Doc, currency: str, metadata: Doc, trial_e
         "metadata": metadata,
         "start_date": now,
         "status": "trialing" if trial_end else "incomplete",
+        "test_clock": customer["test_clock"],
         "trial_end": trial_end,
         "trial_start": now if trial_end else None,
     }

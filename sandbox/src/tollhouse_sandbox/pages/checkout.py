@@ -1,35 +1,54 @@
 """The hosted pages of a payment: the Checkout page, and the bank's where a card asks for its owner."""
 
+from tollhouse_sandbox.banks import Account
 from tollhouse_sandbox.billing import authentication as banks
 from tollhouse_sandbox.billing import checkout as sessions
-from tollhouse_sandbox.cards import Decline
+from tollhouse_sandbox.billing import checkout_tax, taxes
+from tollhouse_sandbox.cards import Card, Decline
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.http import Request, Response, redirect
 from tollhouse_sandbox.pages import card_form
 from tollhouse_sandbox.pages.render import page
 from tollhouse_sandbox.world import World
 
+COUNTRIES = sorted({*taxes.RATES, "US", "BR", "IN", "MX", "NZ", "SG"})
+"""Where a payer may live: the countries whose tax is known, and some where none is collected."""
+
 
 def checkout(world: World, request: Request, key: str) -> Response:
-    """The payment page: shows what is bought, takes a card, and sends the customer back."""
+    """The payment page: shows what is bought, takes a card or an account, and sends the customer back."""
     session = world.store.get("checkout.session", key)
     if session is None or session["status"] != "open":
         return _closed(world, session)
     details = session["customer_details"] or {}
     if request.method != "POST":
-        return _form(world, session, {**card_form.EMPTY, "email": details.get("email") or ""}, {})
+        first = {**card_form.EMPTY, "method": session["payment_method_types"][0]}
+        return _form(world, session, {**first, "email": details.get("email") or ""}, {})
     form = request.form()
-    typed, card, card_errors = card_form.read(form, world.clock.now())
+    typed, means, field_errors = _means(world, session, form)
     typed["email"] = details.get("email") or form.get("email", "").strip()
     if form.get("answer") in ("apply", "remove") and _takes_codes(session):
         return _change_code(world, session, form, typed)
+    if form.get("answer") == "tax":
+        return _form(world, session, typed, checkout_tax.locate(world, session, form))
     errors = {}
     if typed["email"].count("@") != 1:
         errors["email"] = "Your email is incomplete." if not typed["email"] else "Your email is invalid."
-    errors |= card_errors
-    if errors or card is None:
+    errors |= checkout_tax.locate(world, session, form) | field_errors
+    if errors or means is None:
         return _form(world, session, typed, errors)
-    return _follow(world, session, sessions.pay(world, session, card, typed["email"], typed["name"]), typed)
+    name = typed["holder"] if isinstance(means, Account) else typed["name"]
+    return _follow(world, session, sessions.pay(world, session, means, typed["email"], name), typed)
+
+
+def _means(
+    world: World, session: Doc, form: dict[str, str]
+) -> tuple[dict[str, str], Card | Account | None, dict[str, str]]:
+    """What is typed, of the ways to pay that the session takes."""
+    types = session["payment_method_types"]
+    if "sepa_debit" in types and (form.get("method") == "sepa_debit" or "card" not in types):
+        return card_form.read_account(form)
+    return card_form.read(form, world.clock.now())
 
 
 def authentication(world: World, request: Request, key: str) -> Response:
@@ -94,9 +113,10 @@ def _form(
     lines = known["line_items"]
     recurring = lines[0]["price"]["recurring"] if lines and session["mode"] == "subscription" else None
     offer = known.get("offer")
-    forever = offer is not None and offer["coupon"]["duration"] == "forever"
-    renewal = sum(line["amount_total" if forever else "amount_subtotal"] for line in lines)
+    lasting = offer is None or offer["coupon"]["duration"] == "forever"
+    renewal = sum(line["amount_total" if lasting else "amount_subtotal"] for line in lines)
     promotion = world.store.get("promotion_code", offer["promotion_code"] or "") if offer else None
+    address = known.get("address") or {}
     trial_days = (known.get("subscription_data") or {}).get("trial_period_days")
     return page(
         world,
@@ -106,6 +126,13 @@ def _form(
         lines=lines,
         recurring=recurring,
         renewal=renewal,
+        asks_address=checkout_tax.asks_address(session),
+        asks_tax_id=checkout_tax.asks_tax_id(session),
+        countries=COUNTRIES,
+        place=(address.get("country") or "", address.get("postal_code") or ""),
+        tax_id=(known.get("tax_id") or ("", ""))[1],
+        tax=(session["total_details"] or {}).get("amount_tax", 0),
+        included=sum(line["amount_tax"] for line in lines) - sum(_added(line) for line in lines),
         discount=sum(line["amount_discount"] for line in lines),
         offer=offer,
         code=promotion["code"] if promotion else None,
@@ -117,6 +144,12 @@ def _form(
     )
 
 
+def _added(line: Doc) -> int:
+    """What tax adds to the line's amount."""
+    added: int = line["amount_total"] - (line["amount_subtotal"] - line["amount_discount"])
+    return added
+
+
 def _closed(world: World, session: Doc | None) -> Response:
     if session is None:
         text = "Check the link: this payment page does not exist."
@@ -124,6 +157,8 @@ def _closed(world: World, session: Doc | None) -> Response:
     if session["status"] == "complete":
         back = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"])
         text = "You have paid. Nothing more is to be done here."
+        if session["payment_status"] == "unpaid":
+            text = "Your bank has been asked for the payment, which takes some days. Nothing more is to be done here."
         return page(world, "notice.html", title="Payment complete", text=text, link=(back, "Continue"))
     link = (session["cancel_url"], "Back") if session["cancel_url"] else None
     text = "The time to pay on this page is over, and nothing was charged. Go back and start again."

@@ -56,19 +56,3 @@ def events(world: World, request: Request) -> Response:
     """The latest events."""
     rows = [event for event, _ in zip(world.store.newest("event"), range(300), strict=False)]
     return page(world, "events.html", rows=rows, total=world.store.count("event"))
-
-
-def deliveries(world: World) -> Response:
-    """The latest deliveries, each with a button to send it again."""
-    rows = [delivery for delivery, _ in zip(world.store.newest("delivery"), range(300), strict=False)]
-    return page(world, "deliveries.html", rows=rows, total=world.store.count("delivery"))
-
-
-def resend(world: World, key: str) -> Response:
-    """Sends a delivery's event to its endpoint again."""
-    delivery = world.store.get("delivery", key) or {}
-    event = world.store.get("event", delivery.get("event", ""))
-    endpoint = world.store.get("webhook_endpoint", delivery.get("endpoint", ""))
-    if event and endpoint:
-        world.deliveries.resend(event, endpoint)
-    return redirect("/deliveries")

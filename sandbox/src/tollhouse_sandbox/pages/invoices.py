@@ -16,7 +16,8 @@ def invoice(world: World, request: Request, key: str) -> Response:
         return page(world, "notice.html", status=404, title="Invoice not found", text=text, link=None)
     if request.method != "POST":
         return _show(world, document, card_form.EMPTY, {})
-    if document["status"] != "open":
+    intent = invoices.intent_of(world, document)
+    if document["status"] != "open" or (intent and intent["status"] == "processing"):
         return redirect(f"/invoice/{key}")
     typed, card, errors = card_form.read(request.form(), world.clock.now())
     if card is None:
@@ -41,4 +42,11 @@ def _pay(world: World, document: Doc, method: Doc, typed: dict[str, str]) -> Res
 
 def _show(world: World, document: Doc, typed: dict[str, str], errors: dict[str, str]) -> Response:
     status = 402 if errors else 200
-    return page(world, "invoice.html", status=status, invoice=document, typed=typed, errors=errors)
+    intent = invoices.intent_of(world, document)
+    waits = intent is not None and intent["status"] == "processing"
+    bank = None
+    if intent and intent["status"] == "requires_action":
+        bank = intent["next_action"]["redirect_to_url"]["url"]
+    return page(
+        world, "invoice.html", status=status, invoice=document, typed=typed, errors=errors, waits=waits, bank=bank
+    )

@@ -1,7 +1,7 @@
 """Which page answers which path."""
 
 from tollhouse_sandbox.http import Request, Response
-from tollhouse_sandbox.pages import checkout, console, inbox, invoices, portal
+from tollhouse_sandbox.pages import checkout, console, inbox, invoices, portal, webhooks
 from tollhouse_sandbox.pages.render import page, stylesheet
 from tollhouse_sandbox.world import World
 
@@ -34,9 +34,23 @@ def answer(world: World, request: Request) -> Response:
         case "GET", ["events"]:
             return console.events(world, request)
         case "GET", ["deliveries"]:
-            return console.deliveries(world)
+            return webhooks.deliveries(world, request)
+        case "POST", ["deliveries", "release"]:
+            return webhooks.release(world, request)
+        case "GET", ["deliveries", key]:
+            return webhooks.delivery(world, key)
         case "POST", ["deliveries", key, "resend"]:
-            return console.resend(world, key)
+            return webhooks.resend(world, key)
+        case "POST", ["events", key, "resend"]:
+            return webhooks.resend_event(world, key)
+        case "POST", ["endpoints", key]:
+            return webhooks.change_endpoint(world, key, request)
+        case "POST", ["endpoints", key, "version"]:
+            return webhooks.write_in_version(world, request, key)
+        case "GET", ["faults"]:
+            return webhooks.faults(world)
+        case "POST", ["faults"]:
+            return webhooks.set_faults(world, request)
         case "GET", ["mail"]:
             return inbox.listing(world)
         case "GET", ["mail", key]:

@@ -12,9 +12,10 @@ from tollhouse_sandbox.errors import StripeError, invalid
 from tollhouse_sandbox.faults import ApiError, takes_api_error
 from tollhouse_sandbox.http import Request, Response
 from tollhouse_sandbox.identifiers import new_id
-from tollhouse_sandbox.stripe_api import forms, routes
+from tollhouse_sandbox.stripe_api import forms, routes, times
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.expand import expanded
+from tollhouse_sandbox.versions import in_version
 from tollhouse_sandbox.world import Caller, World
 
 _KEY_SECONDS = 86_400
@@ -32,55 +33,68 @@ class _Remembered(msgspec.Struct, frozen=True):
 def answer(world: World, request: Request) -> Response:
     """The answer to one API call. Changes are complete and kept before it returns."""
     request_id = new_id("req", 14)
+    if not world.pace.allows(world.faults):
+        return _fail(ApiError(status=429), request_id, request)
     error = takes_api_error(world.faults, request.method, request.path)
     if error and error.when == "before":
-        return _respond(error.status, _fault(error), request_id, request)
+        return _fail(error, request_id, request)
     try:
         response = _answer(world, request, request_id)
     except StripeError as problem:
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     finally:
         world.caller = None
-    return _respond(error.status, _fault(error), request_id, request) if error else response
+    if error and error.when == "cut":
+        response.cut = True
+        return response
+    return _fail(error, request_id, request) if error else response
 
 
 def _answer(world: World, request: Request, request_id: str) -> Response:
     livemode = _authenticate(world, request.headers.get("authorization", ""))
     _check_version(request.headers.get("stripe-version", API_VERSION))
-    found = routes.find(request.method, request.path)
-    if found is None:
+    route = routes.find(request.method, request.path)
+    if route is None:
         raise StripeError(
             404,
             f"Unrecognized request URL ({request.method}: {request.path}). Please see https://stripe.com/docs or we can"
             " help at https://support.stripe.com/.",
         )
-    handler, ids = found
+    handler, ids = route
     text = request.query if request.method in ("GET", "DELETE") and not request.body else _text(request.body)
     sent = forms.parse(text)
     expand = _expand_paths(sent.pop("expand", []))
     key = request.headers.get("idempotency-key") if request.method == "POST" else None
     if key is None:
-        call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
+        call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
         world.caller = Caller(request_id, None)
-        return _respond(
-            200, expanded(world.store, handler(call), expand) if expand else handler(call), request_id, request
-        )
+        with times.of_call(world, ids, sent):
+            found = handler(call)
+        return _respond(200, _told(world, request, found, expand), request_id, request)
     fingerprint = hashlib.sha256(f"{request.path}\n{text}".encode()).hexdigest()
     remembered = _recall(world, key, livemode, fingerprint, request.path)
     if remembered:
         replay = Response(remembered.status, remembered.body.encode(), headers=_headers(request_id, request))
         replay.headers["idempotent-replayed"] = "true"
         return replay
-    call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent)
+    call = Call(world=world, livemode=livemode, path=request.path, ids=ids, sent=sent, expand=tuple(expand))
     world.caller = Caller(request_id, key)
     try:
-        response = _respond(200, expanded(world.store, handler(call), expand), request_id, request)
+        with times.of_call(world, ids, sent):
+            found = handler(call)
+        response = _respond(200, _told(world, request, found, expand), request_id, request)
     except StripeError as problem:
         if problem.status != 402:
             raise
         response = _respond(problem.status, {"error": _logged(problem, request_id)}, request_id, request)
     _remember(world, key, livemode, _Remembered(fingerprint, request.path, response.status, response.body.decode()))
     return response
+
+
+def _told(world: World, request: Request, document: Doc, expand: list[str]) -> Doc:
+    """The document as it is answered: expanded, in the version that the caller speaks."""
+    whole = expanded(world.store, document, expand) if expand else document
+    return in_version(world.store, whole, request.headers.get("stripe-version", API_VERSION))
 
 
 def _authenticate(world: World, header: str) -> bool:
@@ -99,8 +113,10 @@ def _authenticate(world: World, header: str) -> bool:
             " auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for"
             " details, or we can help at https://support.stripe.com/.",
         )
-    allowed = world.config.secret_keys
-    if key not in allowed if allowed else not key.startswith(("sk_test_", "rk_test_")):
+    if key in world.revoked_keys():
+        raise StripeError(401, f"Expired API Key provided: {_masked(key)}", code="api_key_expired")
+    allowed, mode = world.config.secret_keys, world.config.mode
+    if key not in allowed if allowed else not key.startswith((f"sk_{mode}_", f"rk_{mode}_")):
         raise StripeError(401, f"Invalid API Key provided: {_masked(key)}")
     return key.startswith(("sk_live_", "rk_live_"))
 
@@ -168,6 +184,17 @@ def _key_id(key: str, livemode: bool) -> str:
 
 def _logged(problem: StripeError, request_id: str) -> Doc:
     return {**problem.error, "request_log_url": f"https://dashboard.stripe.com/test/logs/{request_id}"}
+
+
+def _fail(error: ApiError, request_id: str, request: Request) -> Response:
+    response = _respond(error.status, _fault(error), request_id, request)
+    if error.status == 429:
+        response.headers["stripe-rate-limited-reason"] = "global-rate"
+    if error.should_retry is not None:
+        response.headers["stripe-should-retry"] = "true" if error.should_retry else "false"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def _fault(error: ApiError) -> Doc:

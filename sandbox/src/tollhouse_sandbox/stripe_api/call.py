@@ -16,6 +16,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     ids: tuple[str, ...]
     sent: Doc
+    expand: tuple[str, ...] = ()
 
     def read(self, spec: Spec) -> Doc:
         """The parameters by the endpoint's table (`expand` is taken care of elsewhere)."""

@@ -64,12 +64,17 @@ def _refunds_of(store: Store, charge: Doc) -> Doc:
     return listed([dict(refund) for refund in refunds], f"/v1/charges/{charge['id']}/refunds")
 
 
+def _products_of(store: Store, subscription_update: Doc) -> object:
+    return subscription_update.get("products")
+
+
 def _applies_to_of(store: Store, coupon: Doc) -> Doc | None:
     products = (store.get("private", f"coupon:{coupon['id']}") or {}).get("products")
     return {"products": products} if products else None
 
 
-_INCLUDABLE: dict[tuple[str, str], Callable[[Store, Doc], Doc | None]] = {
+_INCLUDABLE: dict[tuple[str, str], Callable[[Store, Doc], object]] = {
+    ("billing_portal.configuration", "products"): _products_of,
     ("invoice", "payments"): _payments_of,
     ("invoice", "confirmation_secret"): _confirmation_secret_of,
     ("charge", "refunds"): _refunds_of,

@@ -13,6 +13,7 @@ from tollhouse_sandbox.stripe_api.resources import (
     disputes,
     events,
     invoice_payments,
+    invoice_previews,
     invoiceitems,
     invoices,
     payment_intents,
@@ -28,6 +29,8 @@ from tollhouse_sandbox.stripe_api.resources import (
     subscription_items,
     subscription_schedules,
     subscriptions,
+    tax_ids,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -42,6 +45,12 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/customers/:id"): customers.update,
     ("DELETE", "/v1/customers/:id"): customers.delete,
     ("GET", "/v1/customers/:id/payment_methods"): payment_methods.list_of_customer,
+    ("POST", "/v1/customers/:id/tax_ids"): tax_ids.create,
+    ("GET", "/v1/customers/:id/tax_ids"): tax_ids.list_,
+    ("GET", "/v1/customers/:id/tax_ids/:id"): tax_ids.retrieve,
+    ("DELETE", "/v1/customers/:id/tax_ids/:id"): tax_ids.delete,
+    ("GET", "/v1/tax_ids/:id"): tax_ids.retrieve,
+    ("DELETE", "/v1/tax_ids/:id"): tax_ids.delete,
     ("POST", "/v1/products"): products.create,
     ("GET", "/v1/products"): products.list_,
     ("GET", "/v1/products/:id"): products.retrieve,
@@ -80,6 +89,7 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/invoiceitems/:id"): invoiceitems.update,
     ("DELETE", "/v1/invoiceitems/:id"): invoiceitems.delete,
     ("POST", "/v1/invoices"): invoices.create,
+    ("POST", "/v1/invoices/create_preview"): invoice_previews.create,
     ("GET", "/v1/subscription_schedules"): subscription_schedules.list_,
     ("GET", "/v1/subscription_schedules/:id"): subscription_schedules.retrieve,
     ("POST", "/v1/subscription_schedules/:id/release"): subscription_schedules.release,
@@ -124,6 +134,11 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/v1/disputes/:id"): disputes.retrieve,
     ("POST", "/v1/disputes/:id"): disputes.update,
     ("POST", "/v1/disputes/:id/close"): disputes.close,
+    ("POST", "/v1/test_helpers/test_clocks"): test_clocks.create,
+    ("GET", "/v1/test_helpers/test_clocks"): test_clocks.list_,
+    ("GET", "/v1/test_helpers/test_clocks/:id"): test_clocks.retrieve,
+    ("DELETE", "/v1/test_helpers/test_clocks/:id"): test_clocks.delete,
+    ("POST", "/v1/test_helpers/test_clocks/:id/advance"): test_clocks.advance,
     ("POST", "/v1/webhook_endpoints"): webhook_endpoints.create,
     ("GET", "/v1/webhook_endpoints"): webhook_endpoints.list_,
     ("GET", "/v1/webhook_endpoints/:id"): webhook_endpoints.retrieve,
@@ -156,4 +171,8 @@ def find(method: str, path: str) -> tuple[Handler, tuple[str, ...]] | None:
             handler = _WITH_ID.get((method, pattern))
             if handler:
                 return handler, (steps[place],)
+    if len(steps) == 5 and steps[2] and steps[4]:
+        handler = _WITH_ID.get((method, (*steps[:2], ":id", steps[3], ":id")))
+        if handler:
+            return handler, (steps[2], steps[4])
     return None

@@ -6,7 +6,6 @@ The SDK signs, retries and names errors; what comes back is read by `wire.py` an
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
@@ -15,8 +14,11 @@ import msgspec
 import stripe
 
 from tollhouse.billing import model
+from tollhouse.billing.account import PRODUCT_KEY, ProductFacts
 from tollhouse.billing.stripe import translate, wire
 from tollhouse.billing.stripe.failures import translated
+from tollhouse.billing.stripe.taxation import taxation
+from tollhouse.catalog.model import Terms
 from tollhouse.kernel.errors import NotFound, Unavailable
 
 TIMEOUT_SECONDS = 30
@@ -24,7 +26,10 @@ CONNECT_SECONDS = 10
 RETRIES = 2
 PAGE = 100
 CONNECTIONS = 32
+PORTAL_SECONDS = 300
 SUPPORTED_API_VERSION = stripe.api_version
+FIRST_WITH_PAYMENTS = "2025-03-31"
+"""Since this version an invoice lists its payments; before, charge and intent named their invoice (Stripe's changelog: basil)."""
 
 T = TypeVar("T")
 Found = TypeVar("Found", bound=wire.Identified)
@@ -60,6 +65,7 @@ class StripeGateway:
         self._base = api_base
         self._http: stripe.AIOHTTPClient | None = None
         self._client: stripe.StripeClient | None = None
+        self._portal: tuple[str | None, float] | None = None
 
     def _connected(self) -> stripe.StripeClient:
         """The SDK's client; made at the first call, because it belongs to the running event loop."""
@@ -88,11 +94,20 @@ class StripeGateway:
     async def _call(
         self, method: str, path: str, params: Params, shape: type[T], idempotency_key: str | None = None
     ) -> T:
+        return self._decoded(await self._answer(method, path, params, idempotency_key), path, shape)
+
+    async def _answer(
+        self, method: str, path: str, params: Params, idempotency_key: str | None = None
+    ) -> stripe.StripeResponse:
         if self._pace is not None:
             await self._pace.turn()
         options: dict[str, object] = {"idempotency_key": idempotency_key} if idempotency_key else {}
         with translated(path):
-            answer = await self._connected().raw_request_async(method, path, **params, **options)
+            answer: stripe.StripeResponse = await self._connected().raw_request_async(method, path, **params, **options)
+        return answer
+
+    @staticmethod
+    def _decoded(answer: stripe.StripeResponse, path: str, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.DecodeError as error:
@@ -133,11 +148,21 @@ class StripeGateway:
         known = {"email": email, "name": name, "preferred_locales": [locale] if locale else None}
         params = {key: value for key, value in known.items() if value}
         if params:
-            await self._call("post", _path("/v1/customers", stripe_id), params, wire.Named)
+            await self._call("post", path_of("/v1/customers", stripe_id), params, wire.Named)
 
     async def customer(self, stripe_id: str) -> model.StripeCustomer:
         """A customer of Stripe's, deleted ones too. Raises NotFound."""
-        return translate.customer(await self._call("get", _path("/v1/customers", stripe_id), {}, wire.Customer))
+        return translate.customer(await self._call("get", path_of("/v1/customers", stripe_id), {}, wire.Customer))
+
+    async def all_customers(self) -> AsyncIterator[model.StripeCustomer]:
+        """Every customer of this account, the newest first."""
+        async for given in self._every("/v1/customers", {}, wire.Customer):
+            yield translate.customer(given)
+
+    async def all_subscriptions(self) -> AsyncIterator[tuple[str, model.Subscription]]:
+        """Every subscription of this account that has not ended, with its customer."""
+        async for given in self._every("/v1/subscriptions", {}, wire.Subscription):
+            yield translate.name_of(given.customer) or "", translate.subscription(given)
 
     async def subscriptions(self, stripe_id: str) -> tuple[model.Subscription, ...]:
         """Every subscription of a customer in any status, ended ones too."""
@@ -160,28 +185,47 @@ class StripeGateway:
         found = []
         async for given in self._every("/v1/invoices", {"customer": stripe_id}, wire.Invoice):
             if given.lines.has_more:
-                path = _path("/v1/invoices", given.id) + "/lines"
+                path = path_of("/v1/invoices", given.id) + "/lines"
                 rest = self._every(path, {}, wire.InvoiceLine, given.lines.data[-1].id)
                 lines = wire.Page[wire.InvoiceLine]([*given.lines.data, *[line async for line in rest]])
                 given = msgspec.structs.replace(given, lines=lines)
-            found.append(translate.invoice(given))
+            payment = await self._payment_of(given) if given.status == "open" and given.amount_due else None
+            found.append(translate.invoice(given, payment))
         return tuple(found)
+
+    async def _payment_of(self, invoice: wire.Invoice) -> str | None:
+        """The status of the payment that collects an open invoice, as this version of Stripe's API tells it."""
+        known = translate.name_of(invoice.payment_intent)
+        if known is not None:
+            return await self._intent_status(known)
+        params = {"invoice": invoice.id, "status": "open", "expand": ["data.payment.payment_intent"]}
+        async for found in self._every("/v1/invoice_payments", params, wire.InvoicePayment):
+            if isinstance(found.payment.payment_intent, wire.PaymentIntent):
+                return found.payment.payment_intent.status
+        return None
+
+    async def _intent_status(self, intent: str) -> str:
+        return (await self._call("get", path_of("/v1/payment_intents", intent), {}, wire.PaymentIntent)).status
 
     async def snapshot(self, stripe_id: str) -> model.Snapshot:
         """Everything about one customer's billing, as it stands now."""
-        return model.Snapshot(
-            stripe_id,
-            await self.subscriptions(stripe_id),
-            await self.invoices(stripe_id),
-            purchases=await self.purchases(stripe_id),
-        )
+        subscriptions, invoices = await self.subscriptions(stripe_id), await self.invoices(stripe_id)
+        purchases, awaited = await self.purchases(stripe_id)
+        return model.Snapshot(stripe_id, subscriptions, invoices, purchases=purchases, awaited=awaited)
 
-    async def purchases(self, stripe_id: str) -> tuple[model.Purchase, ...]:
-        """Every pack that this customer has paid."""
-        params = {"customer": stripe_id, "status": "complete"}
-        sessions = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
-        found = [translate.purchase(session) async for session in sessions]
-        return tuple(purchase for purchase in found if purchase is not None)
+    async def purchases(self, stripe_id: str) -> tuple[tuple[model.Purchase, ...], tuple[model.AwaitedPack, ...]]:
+        """Every pack that this customer has paid; and those that a bank has been asked to pay."""
+        params = {"customer": stripe_id, "status": "complete", "expand": ["data.payment_intent.latest_charge"]}
+        purchases, awaited = [], []
+        async for session in self._every("/v1/checkout/sessions", params, wire.CheckoutSession):
+            purchase, intent = translate.purchase(session), session.payment_intent
+            if purchase is not None:
+                purchases.append(purchase)
+            elif (
+                session.mode == "payment" and session.payment_status == "unpaid" and isinstance(intent, wire.PaidIntent)
+            ):
+                awaited.append(translate.awaited_pack(session, intent))
+        return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:
         """By invoice: what was given back of its payments, or was lost to a dispute, in minor units."""
@@ -197,7 +241,7 @@ class StripeGateway:
 
     async def _invoice_of(self, charge: wire.Charge) -> str | None:
         intent = translate.name_of(charge.payment_intent)
-        if charge.invoice is not None or intent is None:
+        if charge.invoice is not None or intent is None or self.api_version < FIRST_WITH_PAYMENTS:
             return translate.name_of(charge.invoice)
         params = {"payment": {"type": "payment_intent", "payment_intent": intent}, "limit": 1}
         page = await self._call("get", "/v1/invoice_payments", params, wire.Page[wire.InvoicePayment])
@@ -205,17 +249,17 @@ class StripeGateway:
 
     async def payer_of_charge(self, charge: str) -> str | None:
         """Which customer of Stripe's made this payment. Raises NotFound."""
-        return translate.name_of((await self._call("get", _path("/v1/charges", charge), {}, wire.Charge)).customer)
+        return translate.name_of((await self._call("get", path_of("/v1/charges", charge), {}, wire.Charge)).customer)
 
     async def event(self, event_id: str) -> str:
         """An event as Stripe tells it, as JSON. Raises NotFound."""
-        return bytes(await self._call("get", _path("/v1/events", event_id), {}, msgspec.Raw)).decode()
+        return bytes(await self._call("get", path_of("/v1/events", event_id), {}, msgspec.Raw)).decode()
 
     # --- products and prices ---
 
     async def price(self, price_id: str) -> model.PriceFacts:
         """One price. Raises NotFound."""
-        return translate.price(await self._call("get", _path("/v1/prices", price_id), {}, wire.Price))
+        return translate.price(await self._call("get", path_of("/v1/prices", price_id), {}, wire.Price))
 
     async def price_of_key(self, lookup_key: str) -> model.PriceFacts | None:
         """The active price that carries this lookup key."""
@@ -223,17 +267,27 @@ class StripeGateway:
         page = await self._call("get", "/v1/prices", params, wire.Page[wire.Price])
         return translate.price(page.data[0]) if page.data else None
 
-    async def ensure_product(self, product_id: str, name: str, description: str, metadata: Mapping[str, str]) -> bool:
-        """Make the product with this id unless it is there. Whether it was made."""
+    async def prices_of(self, product_id: str) -> tuple[model.PriceFacts, ...]:
+        """The active prices of a product, the newest first."""
+        found = self._every("/v1/prices", {"product": product_id, "active": True}, wire.Price)
+        return tuple([translate.price(price) async for price in found])
+
+    async def name_price(self, price_id: str, lookup_key: str) -> None:
+        """Give a lookup key to a price that has none; it leaves whichever price had it."""
+        params = {"lookup_key": lookup_key, "transfer_lookup_key": True}
+        await self._call("post", path_of("/v1/prices", price_id), params, wire.Price)
+
+    async def product(self, product_id: str) -> ProductFacts | None:
+        """A product, archived ones too."""
         try:
-            await self._call("get", _path("/v1/products", product_id), {}, wire.Product)
+            return translate.product(await self._call("get", path_of("/v1/products", product_id), {}, wire.Product))
         except NotFound:
-            params: dict[str, object] = {"id": product_id, "name": name, "metadata": dict(metadata)}
-            if description:
-                params["description"] = description
-            await self._call("post", "/v1/products", params, wire.Product)
-            return True
-        return False
+            return None
+
+    async def save_product(self, product_id: str | None, params: Params) -> None:
+        """Make a product, or change the one of this id; by Stripe's names."""
+        path = "/v1/products" if product_id is None else path_of("/v1/products", product_id)
+        await self._call("post", path, params, wire.Product)
 
     async def create_price(
         self,
@@ -270,10 +324,17 @@ class StripeGateway:
         metadata: Mapping[str, str],
         success_url: str,
         cancel_url: str,
+        terms: Terms,
+        coupon: str | None = None,
+        expires_at: int | None = None,
     ) -> model.CheckoutSession:
-        """A Checkout page on which this customer subscribes to this price, or pays it once."""
+        """A Checkout page on which this customer subscribes to this price, or pays it once, less what `coupon` takes off and
+        taxed as the terms say.
+
+        It closes at `expires_at` (ms), 24 hours on by default.
+        """
         made = "subscription_data" if mode == "subscription" else "payment_intent_data"
-        params = {
+        params: dict[str, object] = {
             "mode": mode,
             "customer": stripe_id,
             "client_reference_id": customer,
@@ -282,38 +343,48 @@ class StripeGateway:
             made: {"metadata": dict(metadata)},
             "success_url": success_url,
             "cancel_url": cancel_url,
+            **taxation(terms),
         }
+        if coupon is not None:
+            params["discounts"] = [{"coupon": coupon}]
+        if expires_at is not None:
+            params["expires_at"] = expires_at // 1000
         return translate.checkout_session(
             await self._call("post", "/v1/checkout/sessions", params, wire.CheckoutSession)
         )
 
-    async def open_checkouts(self, stripe_id: str) -> tuple[model.CheckoutSession, ...]:
-        """This customer's Checkout pages on which it can still subscribe."""
+    async def open_checkouts(
+        self, stripe_id: str, mode: str | None = "subscription"
+    ) -> tuple[model.CheckoutSession, ...]:
+        """This customer's Checkout pages on which it can still subscribe; without a mode, all on which it can pay."""
         params = {"customer": stripe_id, "status": "open"}
         found = self._every("/v1/checkout/sessions", params, wire.CheckoutSession)
-        return tuple([translate.checkout_session(page) async for page in found if page.mode == "subscription"])
+        return tuple([translate.checkout_session(page) async for page in found if mode in (None, page.mode)])
 
     async def expire_checkout(self, session_id: str) -> None:
         """Close a Checkout page. Raises InvalidRequest when it is not open any more."""
-        await self._call("post", _path("/v1/checkout/sessions", session_id) + "/expire", {}, wire.Named)
+        await self._call("post", path_of("/v1/checkout/sessions", session_id) + "/expire", {}, wire.Named)
 
-    async def create_portal(self, stripe_id: str, return_url: str) -> str:
-        """The address of a page on which the customer manages its subscription, cards and invoices."""
-        params = {"customer": stripe_id, "return_url": return_url}
+    async def create_portal(self, stripe_id: str, return_url: str, product: str = "") -> str:
+        """The address of a page on which the customer manages its subscription, cards and invoices: as this product's
+        own configuration has it, else the account's default one.
+        """
+        configuration = await self._portal_configuration(product) if product else None
+        named = {"configuration": configuration} if configuration is not None else {}
+        params = {"customer": stripe_id, "return_url": return_url, **named}
         return (await self._call("post", "/v1/billing_portal/sessions", params, wire.PortalSession)).url
 
+    async def _portal_configuration(self, product: str) -> str | None:
+        """What `tollhouse stripe setup` made for this product; looked up again after five minutes."""
+        now = asyncio.get_running_loop().time()
+        if self._portal is None or now > self._portal[1]:
+            params = {"active": True}
+            found = self._every("/v1/billing_portal/configurations", params, wire.PortalConfiguration)
+            ids = [known.id async for known in found if (known.metadata or {}).get(PRODUCT_KEY) == product]
+            self._portal = (ids[0] if ids else None, now + PORTAL_SECONDS)
+        return self._portal[0]
 
-def _path(collection: str, identifier: str) -> str:
+
+def path_of(collection: str, identifier: str) -> str:
+    """The path of one object of a collection."""
     return f"{collection}/{quote(identifier, safe='')}"
-
-
-@asynccontextmanager
-async def opened(
-    secret_key: str, *, api_version: str | None = None, api_base: str | None = None, pace: Pace | None = None
-) -> AsyncIterator[StripeGateway]:
-    """A gateway for the time of a block, as commands use it."""
-    gateway = StripeGateway(secret_key, api_version=api_version, api_base=api_base, pace=pace)
-    try:
-        yield gateway
-    finally:
-        await gateway.close()

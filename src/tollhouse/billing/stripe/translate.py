@@ -3,6 +3,7 @@
 import msgspec
 
 from tollhouse.billing import model
+from tollhouse.billing.account import ProductFacts
 from tollhouse.billing.stripe import wire
 from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.kernel.money import Money
@@ -11,6 +12,7 @@ LONGEST_ID = 255
 LONGEST_TYPE = 100
 
 _decode_event = msgspec.json.Decoder(wire.Event).decode
+_decode_subscription_event = msgspec.json.Decoder(wire.SubscriptionEvent).decode
 
 
 def name_of(reference: wire.Reference | None) -> str | None:
@@ -39,6 +41,10 @@ def price(given: wire.Price) -> model.PriceFacts:
     )
 
 
+def product(given: wire.Product) -> ProductFacts:
+    return ProductFacts(given.id, given.name, given.description or "", given.active, given.metadata)
+
+
 def subscription(given: wire.Subscription) -> model.Subscription:
     return model.Subscription(
         id=given.id,
@@ -54,6 +60,7 @@ def subscription(given: wire.Subscription) -> model.Subscription:
         trial_end=_maybe_ms(given.trial_end),
         metadata=given.metadata,
         later=_later(given.schedule),
+        sends_invoices=given.collection_method == "send_invoice",
     )
 
 
@@ -76,18 +83,26 @@ def _item(given: wire.SubscriptionItem, owner: wire.Subscription) -> model.Item:
     )
 
 
-def invoice(given: wire.Invoice) -> model.Invoice:
+_UNDER_WAY = {"processing": "processing", "requires_action": "action_required"}
+"""What an open invoice's status says, by its payment's."""
+
+
+def invoice(given: wire.Invoice, payment: str | None = None) -> model.Invoice:
+    """`payment`: the status of the payment intent that collects it, where it is open."""
     details = given.parent.subscription_details if given.parent else None
     of_subscription = name_of(details.subscription if details else given.subscription)
+    tax = sum(tax.amount for tax in given.total_taxes or given.total_tax_amounts or ())
     return model.Invoice(
         id=given.id,
-        status=given.status or "draft",
+        status=_UNDER_WAY.get(payment or "", given.status or "draft"),
         reason=given.billing_reason or "manual",
         subscription=of_subscription,
         created_at=_ms(given.created),
         currency=given.currency,
         amount_due_minor=given.amount_due,
         amount_paid_minor=given.amount_paid,
+        net_minor=given.total - tax,
+        tax_minor=tax,
         attempts=given.attempt_count,
         lines=tuple(_line(line, of_subscription) for line in given.lines.data),
         paid_at=_maybe_ms(given.status_transitions.paid_at),
@@ -107,7 +122,9 @@ def _line(given: wire.InvoiceLine, of_subscription: str | None) -> model.Invoice
     named = name_of(given.subscription) or (details.subscription if details else None)
     return model.InvoiceLine(
         id=given.id,
-        amount_minor=given.amount - sum(discount.amount for discount in given.discount_amounts or ()),
+        amount_minor=given.amount
+        - sum(discount.amount for discount in given.discount_amounts or ())
+        - _included(given),
         currency=given.currency,
         price=name_of(priced.price) if priced else given.price.id if given.price else None,
         product=name_of(product),
@@ -119,6 +136,12 @@ def _line(given: wire.InvoiceLine, of_subscription: str | None) -> model.Invoice
     )
 
 
+def _included(given: wire.InvoiceLine) -> int:
+    """The tax that is part of the line's amount; other tax is added to it."""
+    taxes = given.taxes or given.tax_amounts or ()
+    return sum(tax.amount for tax in taxes if tax.inclusive or tax.tax_behavior == "inclusive")
+
+
 def customer(given: wire.Customer) -> model.StripeCustomer:
     return model.StripeCustomer(given.id, given.email, given.deleted, given.metadata)
 
@@ -127,25 +150,45 @@ def checkout_session(given: wire.CheckoutSession) -> model.CheckoutSession:
     written = (given.metadata or {}).get(model.OPENED_KEY, "")
     opened_at = int(written) if written.isascii() and written.isdigit() and len(written) < 16 else _ms(given.created)
     return model.CheckoutSession(
-        given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url, given.mode
+        given.id, given.status or "open", opened_at, _ms(given.expires_at), given.url, given.mode, given.currency
     )
 
 
 def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
     """A pack that is paid; None for anything else, and for one whose payment is still under way (delayed methods)."""
     sold = given.metadata or {}
+    tax = given.total_details.amount_tax if given.total_details else 0
     amount, lasts = sold.get(model.PACK_AMOUNT_KEY, ""), sold.get(model.PACK_EXPIRY_KEY, "")
     if given.mode != "payment" or given.payment_status != "paid" or not (_is_number(amount) and _is_number(lasts)):
         return None
+    paid_at = _ms(_paid_at(given))
     return model.Purchase(
         session=given.id,
         pack=sold.get(model.PACK_KEY, ""),
         meter=sold.get(model.PACK_METER_KEY, ""),
         amount=int(amount),
-        paid=Money(given.amount_total or 0, given.currency or ""),
-        created_at=_ms(given.created),
-        expires_at=_ms(given.created) + int(lasts) if int(lasts) else None,
+        paid=Money((given.amount_total or 0) - tax, given.currency or ""),
+        paid_at=paid_at,
+        expires_at=paid_at + int(lasts) if int(lasts) else None,
     )
+
+
+def awaited_pack(given: wire.CheckoutSession, payment: wire.PaidIntent) -> model.AwaitedPack:
+    """A pack's session that is complete and not paid, by its payment intent."""
+    return model.AwaitedPack(
+        given.id,
+        payment.id,
+        (given.metadata or {}).get(model.PACK_KEY, ""),
+        Money(given.amount_total or 0, given.currency or ""),
+        failed=payment.status != "processing",
+    )
+
+
+def _paid_at(given: wire.CheckoutSession) -> int:
+    """When the payment was made; a page may have stood open for a day before. Without a charge, when that page was made."""
+    intent = given.payment_intent
+    charge = intent.latest_charge if isinstance(intent, wire.PaidIntent) else None
+    return charge.created if isinstance(charge, wire.PaidCharge) else given.created
 
 
 def _is_number(text: str) -> bool:
@@ -171,6 +214,8 @@ def event(payload: bytes | str) -> model.WebhookEvent:
     subject = whose or model.OTHER_SUBJECT + (about.id or given.id)
     if not 0 < len(given.id) <= LONGEST_ID or len(given.type) > LONGEST_TYPE or len(subject) > LONGEST_ID:
         raise InvalidRequest("the event's id, type or customer is too long", code="not_an_event")
+    if not (given.id.isprintable() and given.type.isprintable() and subject.isprintable()):
+        raise InvalidRequest("the event's id, type or customer is no plain text", code="not_an_event")
     return model.WebhookEvent(
         given.id,
         given.type,
@@ -180,4 +225,24 @@ def event(payload: bytes | str) -> model.WebhookEvent:
         about.id,
         named,
         name_of(about.charge),
+    )
+
+
+def stated(payload: bytes | str) -> model.Stated | None:
+    """What an event says of its subscription; None when it is about something else, or of a shape that is not known."""
+    try:
+        given = _decode_subscription_event(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    now, was = subscription(given.data.object), given.data.previous_attributes or wire.PreviousAttributes()
+    return model.Stated(
+        subscription=now.id,
+        status=now.status,
+        over=given.type == "customer.subscription.deleted",
+        period_start=max((item.period_start for item in now.items), default=now.created_at),
+        prices=tuple(item.price.id for item in now.items),
+        canceling=now.cancel_at_period_end,
+        was_prices=tuple(item.price.id for item in was.items.data) if was.items else None,
+        was_canceling=was.cancel_at_period_end,
+        was_status=was.status,
     )

@@ -51,7 +51,42 @@ class Price(msgspec.Struct, frozen=True):
 
 class Product(msgspec.Struct, frozen=True):
     id: str
+    name: str = ""
+    description: str | None = None
     active: bool = True
+    metadata: dict[str, str] = {}
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The business profile of an account, or that of a portal configuration."""
+
+    name: str | None = None
+    headline: str | None = None
+
+
+class Account(msgspec.Struct, frozen=True):
+    id: str
+    business_profile: Profile | None = None
+    charges_enabled: bool = False
+    email: str | None = None
+
+
+class WebhookEndpoint(msgspec.Struct, frozen=True):
+    id: str
+    url: str
+    status: str
+    enabled_events: list[str]
+    api_version: str | None = None
+    metadata: dict[str, str] = {}
+    secret: str | None = None
+
+
+class PortalConfiguration(msgspec.Struct, frozen=True):
+    id: str
+    features: dict[str, object] = {}
+    is_default: bool = False
+    metadata: dict[str, str] | None = None
+    business_profile: Profile | None = None
 
 
 class SubscriptionItem(msgspec.Struct, frozen=True):
@@ -96,6 +131,8 @@ class Subscription(msgspec.Struct, frozen=True):
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
     schedule: Schedule | str | None = None
+    collection_method: str = "charge_automatically"
+    customer: Reference | None = None
 
 
 class PriceDetails(msgspec.Struct, frozen=True):
@@ -126,6 +163,14 @@ class Discount(msgspec.Struct, frozen=True):
     amount: int
 
 
+class Tax(msgspec.Struct, frozen=True):
+    """A tax on a line or an invoice. Until 2025-03-31.basil `inclusive` stood in the place of `tax_behavior`."""
+
+    amount: int
+    tax_behavior: str | None = None
+    inclusive: bool = False
+
+
 class InvoiceLine(msgspec.Struct, frozen=True):
     id: str
     amount: int
@@ -133,6 +178,8 @@ class InvoiceLine(msgspec.Struct, frozen=True):
     period: Period
     description: str | None = None
     discount_amounts: list[Discount] | None = None
+    taxes: list[Tax] | None = None
+    tax_amounts: list[Tax] | None = None
     parent: LineParent | None = None
     pricing: Pricing | None = None
     price: Price | None = None
@@ -160,6 +207,9 @@ class Invoice(msgspec.Struct, frozen=True):
     lines: Page[InvoiceLine]
     amount_due: int = 0
     amount_paid: int = 0
+    total: int = 0
+    total_taxes: list[Tax] | None = None
+    total_tax_amounts: list[Tax] | None = None
     attempt_count: int = 0
     status: str | None = None
     billing_reason: str | None = None
@@ -170,6 +220,7 @@ class Invoice(msgspec.Struct, frozen=True):
     parent: InvoiceParent | None = None
     subscription: Reference | None = None
     status_transitions: Transitions = Transitions()
+    payment_intent: Reference | None = None  # before 2025-03-31.basil
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -190,9 +241,19 @@ class Dispute(msgspec.Struct, frozen=True):
     status: str
 
 
+class PaymentIntent(msgspec.Struct, frozen=True):
+    id: str
+    status: str
+
+
+class PaymentOfInvoice(msgspec.Struct, frozen=True):
+    payment_intent: PaymentIntent | str | None = None
+
+
 class InvoicePayment(msgspec.Struct, frozen=True):
     id: str
     invoice: Reference
+    payment: PaymentOfInvoice = PaymentOfInvoice()
 
 
 class Customer(msgspec.Struct, frozen=True):
@@ -200,6 +261,22 @@ class Customer(msgspec.Struct, frozen=True):
     email: str | None = None
     deleted: bool = False
     metadata: dict[str, str] = {}
+
+
+class PaidCharge(msgspec.Struct, frozen=True):
+    created: int
+
+
+class PaidIntent(msgspec.Struct, frozen=True):
+    """A session's payment, where it was asked for as a whole."""
+
+    id: str
+    status: str
+    latest_charge: str | PaidCharge | None = None
+
+
+class TotalDetails(msgspec.Struct, frozen=True):
+    amount_tax: int = 0
 
 
 class CheckoutSession(msgspec.Struct, frozen=True):
@@ -211,7 +288,9 @@ class CheckoutSession(msgspec.Struct, frozen=True):
     metadata: dict[str, str] | None = None
     mode: str = "subscription"
     payment_status: str | None = None
+    payment_intent: str | PaidIntent | None = None
     amount_total: int | None = None
+    total_details: TotalDetails | None = None
     currency: str | None = None
 
 
@@ -240,3 +319,25 @@ class Event(msgspec.Struct, frozen=True):
     data: EventData
     created: int
     livemode: bool = False
+
+
+class PreviousItem(msgspec.Struct, frozen=True):
+    price: Named
+
+
+class PreviousAttributes(msgspec.Struct, frozen=True):
+    """What a change of a subscription changed, as it was before."""
+
+    status: str | None = None
+    cancel_at_period_end: bool | None = None
+    items: Page[PreviousItem] | None = None
+
+
+class SubscriptionEventData(msgspec.Struct, frozen=True):
+    object: Subscription
+    previous_attributes: PreviousAttributes | None = None
+
+
+class SubscriptionEvent(msgspec.Struct, frozen=True):
+    type: str
+    data: SubscriptionEventData

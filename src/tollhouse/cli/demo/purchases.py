@@ -24,6 +24,9 @@ EVENTS = (
     "invoice.payment_failed",
     "charge.refunded",
     "charge.dispute.closed",
+    "setup_intent.succeeded",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
 )
 
 

@@ -3,15 +3,13 @@
 from tollhouse_sandbox.documents import Doc
 from tollhouse_sandbox.stripe_api.call import Call
 
-ACCOUNT_ID = "acct_1SandboxTollhouse"
-
 
 def retrieve(call: Call) -> Doc:
     """Who this key belongs to."""
     call.read({})
     config = call.world.config
     return {
-        "id": ACCOUNT_ID,
+        "id": config.account_id,
         "object": "account",
         "business_profile": {"mcc": None, "name": config.account_name, "support_email": None, "url": None},
         "business_type": None,

@@ -1,12 +1,13 @@
 """`/v1/checkout/sessions`."""
 
-from tollhouse_sandbox.billing import checkout
+from tollhouse_sandbox.billing import checkout, checkout_tax, taxes
+from tollhouse_sandbox.billing import currencies as one_currency
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import invalid, missing
 from tollhouse_sandbox.identifiers import random_text
 from tollhouse_sandbox.shapes import CHECKOUT_SESSION
-from tollhouse_sandbox.stripe_api import offers
+from tollhouse_sandbox.stripe_api import method_types, offers
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
@@ -56,7 +57,7 @@ _CREATE: Spec = {
         shipping=SHIPPING,
     ),
     "payment_method_collection": one_of("always", "if_required"),
-    "payment_method_types": TEXTS,
+    **method_types.FILTERS,
     "phone_number_collection": fields(enabled=required(BOOLEAN)),
     "saved_payment_method_options": fields(payment_method_save=one_of("disabled", "enabled")),
     "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
@@ -96,17 +97,21 @@ def create(call: Call) -> Doc:
     free = bool(trial.get("trial_period_days") or trial.get("trial_end", 0) > now)
     total = 0 if free else sum(line["amount_total"] for line in lines)
     currency = next(iter(currencies), given.get("currency"))
+    if given["mode"] == "subscription" and "customer" in given:
+        refused = one_currency.refusal(call.world, call.find("customer", given["customer"], "customer"), currency or "")
+        if refused:
+            raise refused
     redeemed = offers.wanted(call, given.get("discounts"), given.get("customer"), total, currency or "")
     session = _document(call, given, total if lines else None, currency)
     call.world.keep_private(
         session["id"],
         line_items=lines,
         free=free,
+        customer_update=given.get("customer_update"),
         subscription_data=_with_merged_metadata(given.get("subscription_data")),
         payment_intent_data=_with_merged_metadata(given.get("payment_intent_data")),
     )
-    if redeemed:
-        checkout.set_offer(call.world, session, redeemed[0])
+    checkout.set_offer(call.world, session, redeemed[0] if redeemed else None)
     call.world.store.put("checkout.session", session)
     call.world.plan_for(session["expires_at"], "session", session["id"])
     return session
@@ -182,8 +187,10 @@ def _check(call: Call, given: Doc) -> None:
         raise invalid("`line_items` cannot be used in `setup` mode.", "line_items")
     if "customer" in given and "customer_email" in given:
         raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer")
-    if "customer" in given:
-        call.find("customer", given["customer"], "customer")
+    customer = call.find("customer", given["customer"], "customer") if "customer" in given else None
+    refused = checkout_tax.refusal(given, customer)
+    if refused:
+        raise invalid(*refused)
     if given["mode"] != "subscription" and given.get("subscription_data"):
         raise invalid("You can not pass `subscription_data` in `payment` mode.", "subscription_data")
     if given["mode"] != "payment" and given.get("payment_intent_data"):
@@ -273,13 +280,16 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
     email = customer["email"] if customer else given.get("customer_email")
     mode = given["mode"]
     unpaid = "no_payment_required" if mode == "setup" or total == 0 else "unpaid"
+    types = method_types.wanted(world, given, currency)
     return {
         "id": key,
         "object": "checkout.session",
         **snapshot(CHECKOUT_SESSION),
         "allow_promotion_codes": given.get("allow_promotion_codes"),
+        "allowed_payment_method_types": given.get("allowed_payment_method_types"),
         "amount_subtotal": total,
         "amount_total": total,
+        "automatic_tax": _automatic_tax(given, taxes.payer_of(world, customer)),
         "billing_address_collection": given.get("billing_address_collection"),
         "cancel_url": given.get("cancel_url"),
         "client_reference_id": given.get("client_reference_id"),
@@ -289,6 +299,7 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         "customer_creation": None if customer else given.get("customer_creation", _creation(mode)),
         "customer_details": _details(email) if email else None,
         "customer_email": given.get("customer_email"),
+        "excluded_payment_method_types": given.get("excluded_payment_method_types"),
         "expires_at": given.get("expires_at", now + _DAY),
         "invoice_creation": _no_invoice() if mode == "payment" else None,
         "livemode": call.livemode,
@@ -298,7 +309,7 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         "payment_method_collection": given.get(
             "payment_method_collection", "always" if mode == "subscription" else None
         ),
-        "payment_method_types": given.get("payment_method_types") or ["card"],
+        "payment_method_types": types,
         "payment_status": unpaid,
         "phone_number_collection": {"enabled": (given.get("phone_number_collection") or {}).get("enabled", False)},
         "saved_payment_method_options": {
@@ -308,9 +319,21 @@ def _document(call: Call, given: Doc, total: int | None, currency: str | None) -
         },
         "submit_type": given.get("submit_type"),
         "success_url": given["success_url"],
+        "tax_id_collection": {
+            "enabled": (given.get("tax_id_collection") or {}).get("enabled", False),
+            "required": "never",
+        },
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if total is not None else None,
         "url": f"{world.base_url}/checkout/{key}",
     }
+
+
+def _automatic_tax(given: Doc, payer: taxes.Payer) -> Doc:
+    shown: Doc = snapshot(CHECKOUT_SESSION)["automatic_tax"]
+    if (given.get("automatic_tax") or {}).get("enabled"):
+        facts = taxes.settings(payer)
+        shown = {name: facts[name] for name in shown}
+    return shown
 
 
 def _creation(mode: str) -> str | None:

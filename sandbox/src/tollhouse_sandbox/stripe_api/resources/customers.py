@@ -2,7 +2,7 @@
 
 import re
 
-from tollhouse_sandbox.billing import customers, payment_methods, subscriptions
+from tollhouse_sandbox.billing import customers, payment_methods, subscriptions, test_clocks
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import invalid, no_such
 from tollhouse_sandbox.stripe_api.call import Call
@@ -36,8 +36,8 @@ _WRITE: Spec = {
     "shipping": fields(address=ADDRESS, name=TEXT, phone=CLEARABLE_TEXT),
     "tax_exempt": one_of("none", "exempt", "reverse"),
 }
-_CREATE: Spec = {**_WRITE, "payment_method": TEXT}
-_LIST: Spec = {**PAGE, "email": TEXT, "created": MOMENT_RANGE}
+_CREATE: Spec = {**_WRITE, "payment_method": TEXT, "test_clock": TEXT}
+_LIST: Spec = {**PAGE, "email": TEXT, "created": MOMENT_RANGE, "test_clock": TEXT}
 _SEARCH: Spec = {"query": required(TEXT), "limit": INTEGER, "page": TEXT}
 _CLAUSE = re.compile(
     r"""^(email|name|phone|metadata\[["'](?P<key>[^"']+)["']\])\s*(?P<how>[:~])\s*["'](?P<value>.*)["']$"""
@@ -50,6 +50,8 @@ def create(call: Call) -> Doc:
     method = given.pop("payment_method", None)
     settings = given.pop("invoice_settings", None) or {}
     _check(given)
+    if "test_clock" in given:
+        test_clocks.check_room_for_customer(call.world, call.find(test_clocks.KIND, given["test_clock"], "test_clock"))
     card = payment_methods.resolve(call.world, method, livemode=call.livemode) if method else None
     if card:
         payment_methods.check_attachable(call.world, card)
@@ -95,19 +97,22 @@ def delete(call: Call) -> Doc:
     for subscription in call.world.store.where("subscription", "customer", customer["id"]):
         if subscription["status"] in subscriptions.LIVING:
             subscriptions.end(call.world, subscription, "cancellation_requested")
-    call.world.store.delete("customer", customer["id"])
-    call.world.store.put("deleted_customer", {"id": customer["id"], "livemode": customer["livemode"]})
-    call.world.emit("customer.deleted", customer)
+    customers.delete(call.world, customer)
     return {"id": customer["id"], "object": "customer", "deleted": True}
 
 
 def list_(call: Call) -> Doc:
-    """Newest first, by e-mail and time of creation."""
+    """Newest first, by e-mail and time of creation; those of a test clock only when it is asked for."""
     asked = call.read(_LIST)
-    store = call.world.store
+    store, clock = call.world.store, asked.get("test_clock")
     rows = store.where("customer", "email", asked["email"]) if "email" in asked else store.newest("customer")
     wanted = asked.get("created")
-    return page(call, "customer", (row for row in rows if created_within(wanted, row["created"])), asked)
+    return page(
+        call,
+        "customer",
+        (row for row in rows if row["test_clock"] == clock and created_within(wanted, row["created"])),
+        asked,
+    )
 
 
 def search(call: Call) -> Doc:

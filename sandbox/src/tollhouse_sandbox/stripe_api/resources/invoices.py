@@ -156,6 +156,12 @@ def pay(call: Call) -> Doc:
         raise StripeError(400, "Invoice is already paid", code="invoice_already_paid")
     if invoice["status"] == "void":
         raise invalid("You can only pay open invoices; this invoice is void.")
+    under_way = invoices.intent_of(world, invoice)
+    if under_way and under_way["status"] == "processing":
+        raise invalid(
+            "This PaymentIntent could not be confirmed because it has a status of processing.",
+            code="payment_intent_unexpected_state",
+        )
     if "payment_method" in given:
         method: Doc | None = payment_methods.resolve(world, given["payment_method"], livemode=call.livemode)
     else:
@@ -169,12 +175,12 @@ def pay(call: Call) -> Doc:
         off_session = given.get("off_session", True)
         decline = invoices.collect(world, invoice, method, off_session=off_session, asks_owner=True)
     subscriptions.settle_invoice(world, invoice)
+    intent = invoices.intent_of(world, invoice)
     if decline:
-        intent = invoices.intent_of(world, invoice)
         raise card_error(
             decline.code, decline.message, decline.decline_code, charge=intent["latest_charge"] if intent else None
         )
-    if invoice["status"] != "paid":
+    if intent and intent["status"] == "requires_action":
         raise card_error(
             "invoice_payment_intent_requires_action",
             "Payment for this invoice requires additional user action before it can be completed successfully.",

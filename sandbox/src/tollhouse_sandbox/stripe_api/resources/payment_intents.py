@@ -4,6 +4,7 @@ from tollhouse_sandbox.billing import payment_methods, payments
 from tollhouse_sandbox.cards import Decline
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing
+from tollhouse_sandbox.stripe_api import method_types
 from tollhouse_sandbox.stripe_api.call import Call
 from tollhouse_sandbox.stripe_api.lists import created_within, page
 from tollhouse_sandbox.stripe_api.params import (
@@ -15,7 +16,6 @@ from tollhouse_sandbox.stripe_api.params import (
     PAGE,
     SHIPPING,
     TEXT,
-    TEXTS,
     Spec,
     fields,
     one_of,
@@ -42,7 +42,7 @@ _CREATE: Spec = {
     "customer": TEXT,
     "error_on_requires_action": BOOLEAN,
     "off_session": BOOLEAN,
-    "payment_method_types": TEXTS,
+    **method_types.FILTERS,
     "return_url": TEXT,
 }
 _UPDATE: Spec = {**_SHARED, "amount": INTEGER, "customer": TEXT}
@@ -68,6 +68,7 @@ def create(call: Call) -> Doc:
     method = _method(call, given)
     if given.get("confirm") and method is None:
         raise missing("payment_method")
+    types = method_types.wanted(call.world, given, given["currency"].lower())
     intent = payments.create_intent(
         call.world,
         amount=given["amount"],
@@ -80,6 +81,7 @@ def create(call: Call) -> Doc:
         receipt_email=given.get("receipt_email"),
         shipping=given.get("shipping"),
         automatic=(given.get("automatic_payment_methods") or {}).get("enabled", "payment_method_types" not in given),
+        types=types,
     )
     if method:
         intent.update(payment_method=method["id"], status="requires_confirmation")
@@ -98,7 +100,7 @@ def update(call: Call) -> Doc:
     """Changes an intent that has not been paid."""
     intent = call.find("payment_intent", call.ids[0], "intent")
     given = call.read(_UPDATE)
-    if "amount" in given and intent["status"] in ("succeeded", "canceled"):
+    if "amount" in given and intent["status"] in ("processing", "succeeded", "canceled"):
         raise _unexpected(intent, "This PaymentIntent's amount could not be updated because it has a status of")
     method = _method(call, given)
     if method:
@@ -117,7 +119,7 @@ def confirm(call: Call) -> Doc:
     """Pays; a decline is a 402 with the intent inside."""
     intent = call.find("payment_intent", call.ids[0], "intent")
     given = call.read(_CONFIRM)
-    if intent["status"] in ("succeeded", "canceled"):
+    if intent["status"] in ("processing", "succeeded", "canceled"):
         raise _unexpected(intent, "This PaymentIntent could not be confirmed because it has a status of")
     method = _method(call, given) or call.world.store.get("payment_method", intent["payment_method"] or "")
     if method is None:
@@ -136,7 +138,7 @@ def cancel(call: Call) -> Doc:
     """Cancels an unpaid intent."""
     intent = call.find("payment_intent", call.ids[0], "intent")
     given = call.read({"cancellation_reason": _REASON})
-    if intent["status"] in ("succeeded", "canceled"):
+    if intent["status"] in ("processing", "succeeded", "canceled"):
         raise _unexpected(intent, "You cannot cancel this PaymentIntent because it has a status of")
     return payments.cancel(call.world, intent, given.get("cancellation_reason"))
 

@@ -8,7 +8,7 @@ from tollhouse_sandbox.stripe_api.params import INTEGER, TEXT, Spec, one_of, req
 
 _CONFIRM: Spec = {
     "expected_amount": INTEGER,
-    "expected_payment_method_type": one_of("card"),
+    "expected_payment_method_type": one_of("card", "sepa_debit"),
     "payment_method": required(TEXT),
 }
 

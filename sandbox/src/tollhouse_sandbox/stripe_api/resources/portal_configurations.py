@@ -85,12 +85,12 @@ def create(call: Call) -> Doc:
     _set(call, configuration, given)
     call.world.store.put(configurations.KIND, configuration)
     call.world.emit("billing_portal.configuration.created", configuration)
-    return configuration
+    return _shown(call, configuration)
 
 
 def retrieve(call: Call) -> Doc:
     """A configuration."""
-    return call.find(configurations.KIND, call.ids[0])
+    return _shown(call, call.find(configurations.KIND, call.ids[0]))
 
 
 def update(call: Call) -> Doc:
@@ -106,7 +106,7 @@ def update(call: Call) -> Doc:
     _set(call, configuration, given)
     configuration["updated"] = call.world.clock.now()
     call.world.emit_change("billing_portal.configuration.updated", configuration, before)
-    return configuration
+    return _shown(call, configuration)
 
 
 def list_(call: Call) -> Doc:
@@ -118,7 +118,17 @@ def list_(call: Call) -> Doc:
         for row in call.world.store.newest(configurations.KIND)
         if all(row[name] == asked[name] for name in ("active", "is_default") if name in asked)
     )
-    return page(call, configurations.KIND, rows, asked)
+    found = page(call, configurations.KIND, rows, asked)
+    return {**found, "data": [_shown(call, row) for row in found["data"]]}
+
+
+def _shown(call: Call, configuration: Doc) -> Doc:
+    """As the API answers it: the products are there only when they are asked for by `expand`."""
+    if any(path.endswith("features.subscription_update.products") for path in call.expand):
+        return configuration
+    features = configuration["features"]
+    update = {name: value for name, value in features["subscription_update"].items() if name != "products"}
+    return {**configuration, "features": {**features, "subscription_update": update}}
 
 
 def _set(call: Call, configuration: Doc, given: Doc) -> None:

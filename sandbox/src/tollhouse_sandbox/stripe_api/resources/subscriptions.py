@@ -1,6 +1,14 @@
 """`/v1/subscriptions`."""
 
-from tollhouse_sandbox.billing import changes, discounts, invoices, payment_methods, subscriptions
+from tollhouse_sandbox.billing import (
+    changes,
+    currencies,
+    discounts,
+    invoices,
+    payment_methods,
+    subscriptions,
+    test_clocks,
+)
 from tollhouse_sandbox.billing.amounts import line_amount
 from tollhouse_sandbox.documents import Doc, merged_metadata, snapshot
 from tollhouse_sandbox.errors import StripeError, card_error, invalid, missing, no_such
@@ -25,8 +33,9 @@ from tollhouse_sandbox.stripe_api.params import (
 )
 
 _ITEM = {"price": TEXT, "quantity": INTEGER, "metadata": METADATA}
+ITEMS = list_of(fields(id=TEXT, deleted=BOOLEAN, **_ITEM))
 _DETAILS = fields(comment=CLEARABLE_TEXT, feedback=CLEARABLE_TEXT)
-_PRORATION = one_of("always_invoice", "create_prorations", "none")
+PRORATION = one_of("always_invoice", "create_prorations", "none")
 _BOTH: Spec = {
     "cancel_at_period_end": BOOLEAN,
     "default_payment_method": CLEARABLE_TEXT,
@@ -38,7 +47,7 @@ _BOTH: Spec = {
         "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"
     ),
     "payment_settings": fields(save_default_payment_method=one_of("off", "on_subscription")),
-    "proration_behavior": _PRORATION,
+    "proration_behavior": PRORATION,
     "trial_end": ANY,
 }
 _CREATE: Spec = {
@@ -54,7 +63,7 @@ _UPDATE: Spec = {
     "billing_cycle_anchor": one_of("now", "unchanged"),
     "cancel_at": Param(kind="integer", clearable=True),
     "cancellation_details": _DETAILS,
-    "items": list_of(fields(id=TEXT, deleted=BOOLEAN, **_ITEM)),
+    "items": ITEMS,
     "proration_date": INTEGER,
 }
 _CANCEL: Spec = {"cancellation_details": _DETAILS, "invoice_now": BOOLEAN, "prorate": BOOLEAN}
@@ -65,6 +74,7 @@ _LIST: Spec = {
     "customer": TEXT,
     "price": TEXT,
     "status": one_of(*_STATUSES, "all", "ended"),
+    "test_clock": TEXT,
 }
 
 
@@ -77,6 +87,10 @@ def create(call: Call) -> Doc:
     if not wanted:
         raise missing("items")
     _same_interval([want["price"] for want in wanted])
+    test_clocks.check_room_for_subscription(world, customer)
+    refused = currencies.refusal(world, customer, wanted[0]["price"]["currency"])
+    if refused:
+        raise refused
     method = _method(call, given.get("default_payment_method"), customer)
     card = method or world.store.get("payment_method", customer["invoice_settings"]["default_payment_method"] or "")
     behavior = given.get("payment_behavior", "allow_incomplete")
@@ -136,7 +150,7 @@ def update(call: Call) -> Doc:
         raise invalid("You may only specify one of these parameters: cancel_at, cancel_at_period_end.", "cancel_at")
     customer = call.find("customer", subscription["customer"], "customer")
     method = _method(call, given.get("default_payment_method"), customer)
-    wanted = [_change(call, subscription, item, f"items[{n}]") for n, item in enumerate(given.get("items") or [])]
+    wanted = [item_change(call, subscription, item, f"items[{n}]") for n, item in enumerate(given.get("items") or [])]
     stay = offers.kept(given.get("discounts"), subscription["discounts"])
     redeemed = _offers(call, given, customer, subscription["items"]["data"], subscription["currency"])
     before = snapshot(subscription)
@@ -158,7 +172,7 @@ def update(call: Call) -> Doc:
             before,
             wanted,
             proration=given.get("proration_behavior", "create_prorations"),
-            at=given.get("proration_date", world.clock.now()),
+            at=proration_date(call, subscription, given, "proration_date"),
             anchor_now=given.get("billing_cycle_anchor") == "now",
         )
     elif given.get("trial_end") == "now" and subscription["status"] == "trialing":
@@ -166,6 +180,15 @@ def update(call: Call) -> Doc:
     else:
         world.emit_change("customer.subscription.updated", subscription, before)
     return subscription
+
+
+def proration_date(call: Call, subscription: Doc, given: Doc, name: str) -> int:
+    """The moment from which time is credited and charged: now, unless told."""
+    start, end = subscriptions.current_period(subscription)
+    moment: int = given.get("proration_date", call.world.clock.now())
+    if "proration_date" in given and not start <= moment <= end:
+        raise invalid(f"The proration date must be within the subscription's current period, {start} to {end}.", name)
+    return moment
 
 
 def cancel(call: Call) -> Doc:
@@ -191,7 +214,8 @@ def delete_discount(call: Call) -> Doc:
 
 
 def list_(call: Call) -> Doc:
-    """Newest first; without a status, those that have not been canceled."""
+    """Newest first; without a status, those that have not been canceled; those of a test clock only when it, or their
+    customer, is asked for."""
     asked = call.read(_LIST)
     store = call.world.store
     customer = asked.get("customer")
@@ -200,6 +224,7 @@ def list_(call: Call) -> Doc:
         row
         for row in rows
         if _has_status(row, asked.get("status"))
+        and (row["test_clock"] == asked.get("test_clock") or (customer and "test_clock" not in asked))
         and ("price" not in asked or any(item["price"]["id"] == asked["price"] for item in row["items"]["data"]))
         and created_within(asked.get("created"), row["created"])
     )
@@ -236,7 +261,8 @@ def _wanted(call: Call, item: Doc, name: str) -> Doc:
     }
 
 
-def _change(call: Call, subscription: Doc, item: Doc, name: str) -> changes.ItemChange:
+def item_change(call: Call, subscription: Doc, item: Doc, name: str) -> changes.ItemChange:
+    """One wanted change of what the subscription buys."""
     ids = [present["id"] for present in subscription["items"]["data"]]
     if "id" in item and item["id"] not in ids:
         raise no_such("subscription_item", item["id"], f"{name}[id]")

@@ -17,6 +17,7 @@ from tollhouse_sandbox.stripe_api.params import (
     Spec,
     required,
 )
+from tollhouse_sandbox.versions import VERSIONS
 
 _EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _CREATE: Spec = {
@@ -90,6 +91,11 @@ def list_(call: Call) -> Doc:
 
 
 def _check(given: Doc) -> None:
+    if given.get("api_version", VERSIONS[0]) not in VERSIONS:
+        raise invalid(
+            f"Invalid Stripe API version: {given['api_version']}. The sandbox writes {', '.join(VERSIONS)}.",
+            "api_version",
+        )
     if "url" in given and not given["url"].startswith(("http://", "https://")):
         raise invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
     if "enabled_events" in given and not given["enabled_events"]:
