@@ -75,5 +75,5 @@ class Intake:
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         now = self._store.clock.now_ms()
         came = [(one.event.id, one.event.type, one.event.subject, one.payload) for one in group]
-        async with self._store.transaction() as tx:
+        async with self._store.statement() as tx:
             await inbox.receive_all(tx, SOURCE, came, now)
