@@ -133,8 +133,7 @@ class World:
         """The events arrive, in this order; nothing is done about them yet."""
         for event in events:
             payload = json.dumps(event)
-            async with self.store.transaction() as tx:
-                await receive(tx, [(read_event(payload), payload)], self.store.clock.now_ms())
+            await receive(self.store, [(read_event(payload), payload)], self.store.clock.now_ms())
 
     async def work(self) -> None:
         """A worker does all there is to do now."""

@@ -40,8 +40,14 @@ class Unreachable:
             raise ConnectionLost("the database cannot be reached")
         return self._store.reading()
 
+    def snapshot(self) -> AbstractAsyncContextManager[Tx]:
+        return self.reading()
+
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
         return self._store.transaction()
+
+    def statement(self) -> AbstractAsyncContextManager[Tx]:
+        return self._store.statement()
 
     async def close(self) -> None:
         await self._store.close()

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
+from tollhouse.billing import queries
 from tollhouse.billing.counting import Tally
 from tollhouse.billing.model import WebhookEvent
 from tollhouse.billing.syncing import SOURCE
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.store import Store, Tx, inbox
 
@@ -74,20 +76,30 @@ class Intake:
                 waiting.kept.set_result(None)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        async with self._store.transaction() as tx:
-            await receive(tx, [(one.event, one.payload) for one in group], self._store.clock.now_ms())
+        await receive(self._store, [(one.event, one.payload) for one in group], self._store.clock.now_ms())
 
 
-async def receive(tx: Tx, came: Iterable[tuple[WebhookEvent, str]], now: int) -> None:
-    """Keep verified events, each once, and count the new ones: one statement more for all of them together.
+async def receive(store: Store, came: Iterable[tuple[WebhookEvent, str]], now: int) -> None:
+    """Keep verified events, each once, and count the new ones in the same statement.
 
     One whose signature was refused before, and which Stripe now sends again, is handled like a new one.
     """
-    rows = [(event.id, event.type, event.subject, payload) for event, payload in came]
-    new = await inbox.receive_all(tx, SOURCE, rows, now)
+    rows = sorted((event.id, event.type, event.subject, payload) for event, payload in came)
+    async with store.statement() as tx:
+        new = await _keep_and_count(tx, rows, now)
     again = {id for id, *_ in rows} - new
     if again:
-        await inbox.revive_all(tx, SOURCE, again, now)
+        async with store.transaction() as tx:
+            await inbox.revive_all(tx, SOURCE, again, now)
+
+
+async def _keep_and_count(tx: Tx, rows: list[tuple[str, str, str, str]], now: int) -> set[str]:
+    if tx.dialect == "postgresql":
+        columns = inbox.as_columns(rows)
+        kept = await tx.fetch(queries.KEEP_AND_COUNT, source=SOURCE, now=now, minute=now // MINUTE * MINUTE, **columns)
+        return {row["id"] for row in kept}
+    new = await inbox.receive_all(tx, SOURCE, rows, now)
     tally = Tally()
     tally.add("webhook_received", now, len(new))
     await tally.write(tx)
+    return new

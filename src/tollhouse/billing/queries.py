@@ -1,6 +1,6 @@
 """Every statement of billing."""
 
-from tollhouse.store import Sql
+from tollhouse.store import Sql, inbox
 
 # --- Stripe's customers and the fence -------------------------------------------------------------------------------
 LINK = Sql(
@@ -170,6 +170,12 @@ COUNT = Sql(
     "insert into payment_count (kind, minute, number, last_at) values (:kind, :minute, :number, :last_at)"
     " on conflict (kind, minute) do update set number = payment_count.number + excluded.number,"
     " last_at = case when payment_count.last_at > excluded.last_at then payment_count.last_at else excluded.last_at end"
+)
+KEEP_AND_COUNT = Sql(
+    f"with kept as ({inbox.INSERT_ALL}), counted as (insert into payment_count (kind, minute, number, last_at)"
+    " select 'webhook_received', :minute::bigint, count(*), :now from kept having count(*) > 0"
+    " on conflict (kind, minute) do update set number = payment_count.number + excluded.number,"
+    " last_at = greatest(payment_count.last_at, excluded.last_at)) select id from kept"
 )
 COUNTS = Sql(
     "select kind, sum(number) as number, max(last_at) as last_at from payment_count where minute >= :since group by kind"

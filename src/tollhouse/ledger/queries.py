@@ -67,7 +67,6 @@ READ_BOOK = Sql(
 ACCOUNTS_DUE = Sql("select cell, customer from account where next_due <= :now order by next_due limit :most")
 
 # For `verify.py`: everything of a span of customers, by keyset. A cursor's last column starts below or above all rows.
-ONE_SNAPSHOT = Sql("set transaction isolation level repeatable read")
 COUNT_ACCOUNTS = Sql("select count(*) as accounts from account where scope = ''")
 ACCOUNTS_TO_VERIFY = Sql(
     "select cell, customer, state, next_due from account"

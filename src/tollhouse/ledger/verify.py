@@ -99,9 +99,7 @@ async def verify_all(
     of = 1 if customer is not None else int(row["accounts"]) if row else 0
     after: At | None = (-1, "")
     while after is not None:
-        async with store.reading() as tx:
-            if tx.dialect == "postgresql":
-                await tx.execute(queries.ONE_SNAPSHOT)
+        async with store.snapshot() as tx:
             span = await _page(tx, after) if customer is None else await _alone(tx, customer)
             await _verify_span(tx, catalog, span, tally, checks)
         tally.customers += len(span.accounts)

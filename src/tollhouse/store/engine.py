@@ -56,8 +56,16 @@ class Store(Protocol):
         never await anything slow inside. Raises Unavailable while the clock is not trusted."""
         ...
 
+    def statement(self) -> AbstractAsyncContextManager[Tx]:
+        """As `transaction`, for one statement alone: PostgreSQL commits it without being asked twice."""
+        ...
+
     def reading(self) -> AbstractAsyncContextManager[Tx]:
-        """A transaction that only reads."""
+        """Statements that only read; each sees what is committed when it begins."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Tx]:
+        """As `reading`, and all of them see the same moment."""
         ...
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
 """PostgreSQL through asyncpg: a pool for the rooms; the lanes hold connections of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import asyncpg
@@ -122,7 +122,7 @@ class PostgresStore:
         """Connect. Raises ConnectionLost when the server does not answer."""
         try:
             writers = await _pool(url, WRITERS)
-            readers = await _pool(url, READERS)
+            readers = await _pool(url, READERS, default_transaction_read_only="on")
         except (asyncpg.PostgresError, OSError, TimeoutError) as error:
             raise translate(error) from error
         return cls(url, writers, readers)
@@ -135,21 +135,26 @@ class PostgresStore:
             self.clock.measured(database_ms, before, self.clock.monotonic_ms())
 
     @asynccontextmanager
-    async def _session(self, readonly: bool) -> AsyncIterator[PostgresTx]:
-        if not readonly:
-            self.clock.require_trusted()
-        pool = self._readers if readonly else self._writers
+    async def _session(self, pool: Any, begin: Callable[[Any], Any] = nullcontext) -> AsyncIterator[PostgresTx]:
         try:
-            async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction(readonly=readonly):
+            async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, begin(connection):
                 yield PostgresTx(connection)
         except FAILURES as error:
             raise translate(error) from error
 
     def transaction(self) -> Any:
-        return self._session(readonly=False)
+        self.clock.require_trusted()
+        return self._session(self._writers, lambda connection: connection.transaction())
+
+    def statement(self) -> Any:
+        self.clock.require_trusted()
+        return self._session(self._writers)
 
     def reading(self) -> Any:
-        return self._session(readonly=True)
+        return self._session(self._readers)
+
+    def snapshot(self) -> Any:
+        return self._session(self._readers, lambda connection: connection.transaction(isolation="repeatable_read"))
 
     async def connect_apart(self, settings: dict[str, str], timeout_seconds: float) -> Any:
         """A connection outside the pool, for a lane. Raises ConnectionLost."""
@@ -171,12 +176,17 @@ class PostgresStore:
                 pool.terminate()
 
 
-async def _pool(url: str, size: int) -> Any:
+async def _pool(url: str, size: int, **settings: str) -> Any:
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=size,
         connection_class=_Pooled,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings={"application_name": APPLICATION_NAME, "lock_timeout": LOCK_TIMEOUT, "timezone": "UTC"},
+        server_settings={
+            "application_name": APPLICATION_NAME,
+            "lock_timeout": LOCK_TIMEOUT,
+            "timezone": "UTC",
+            **settings,
+        },
     )

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 from tollhouse.store.clock import DatabaseClock
@@ -197,6 +197,12 @@ class SqliteStore:
             # Nobody waits for it: the next reader comes after it, in the same thread's order, whatever was cancelled.
             thread.submit(rollback_if_open, connection)
             self._readers.put_nowait(reader)
+
+    def statement(self) -> AbstractAsyncContextManager[SqliteTx]:
+        return self.transaction()
+
+    def snapshot(self) -> AbstractAsyncContextManager[SqliteTx]:
+        return self.reading()
 
     async def close(self) -> None:
         async with self._turn:
