@@ -14,6 +14,7 @@ from tollhouse.kernel.errors import Conflict
 from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
+from tollhouse.worker.yielding import giving_way
 
 CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
@@ -69,7 +70,9 @@ def jobs_of(house: House) -> list[Job]:
 
     return [
         *jobs,
-        Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
+        Job(
+            "inbox", giving_way(syncer.work_once, lambda: house.admission.taken), 0.5, house.bells.inbox, CLAIMS_AT_ONCE
+        ),
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
