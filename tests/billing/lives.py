@@ -32,9 +32,10 @@ class Recorded(StripeGateway):
         super().__init__("sk_test_recorded")
         self.now: Snapshot | None = None
 
-    async def snapshot(self, stripe_id: str) -> Snapshot:
+    async def snapshot(self, stripe_id: str, *, packs: bool = True) -> Snapshot:
         assert self.now is not None
-        return msgspec.structs.replace(self.now, customer=stripe_id)
+        unseen: dict[str, Any] = {} if packs else {"purchases": (), "awaited": ()}
+        return msgspec.structs.replace(self.now, customer=stripe_id, **unseen)
 
     async def _call(self, method: str, path: str, *rest: object, **more: object) -> Any:
         raise NotFound(f"{path}: a recording holds a customer's lists and nothing else")

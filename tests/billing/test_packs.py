@@ -264,3 +264,30 @@ def test_a_session_was_paid_when_it_was_charged(intent: object, paid_at: int) ->
     found = translate.purchase(msgspec.convert(session, wire.CheckoutSession))
     assert found is not None
     assert (found.paid_at, found.expires_at) == (paid_at * 1_000, paid_at * 1_000 + 5_000)
+
+
+async def test_checkout_pages_are_listed_only_for_who_opened_one_of_a_pack(
+    schema_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(schema_url, SELLING) as world:
+        listed: list[str] = []
+        purchases = world.gateway.purchases
+
+        async def watched(stripe_id: str) -> object:
+            listed.append(stripe_id)
+            return await purchases(stripe_id)
+
+        monkeypatch.setattr(world.gateway, "purchases", watched)
+        ada = await world.customer()
+        await world.buy(ada, "starter")
+        await world.catch_up()
+        listed.clear()
+
+        await world.pass_days(32)
+        await world.catch_up()
+        assert listed == []
+
+        await actions.start_pack_checkout(world.till, await world.payer(ada), "small")
+        await world.pass_days(32)
+        await world.catch_up()
+        assert listed

@@ -174,10 +174,10 @@ async def test_a_customer_whom_stripe_cannot_tell_of_does_not_hold_up_the_rest(
     async with world.store.reading() as tx:
         broken = await reconciling.stripe_id_of(tx, ada)
 
-    async def snapshot(stripe_id: str) -> Snapshot:
+    async def snapshot(stripe_id: str, *, packs: bool) -> Snapshot:
         if stripe_id == broken:
             raise Unavailable("Stripe's answer has another shape than expected", code="stripe_answer_not_understood")
-        return await whole(stripe_id)
+        return await whole(stripe_id, packs=packs)
 
     monkeypatch.setattr(world.gateway, "snapshot", snapshot)
     run, found = await run_through(world)

@@ -151,9 +151,9 @@ class Behind:
         self._older = older
         self.looks = looks
 
-    async def __call__(self, stripe_id: str) -> Snapshot:
+    async def __call__(self, stripe_id: str, *, packs: bool = True) -> Snapshot:
         self.looks -= 1
-        return self._older if self.looks >= 0 else await self._now(stripe_id)
+        return self._older if self.looks >= 0 else await self._now(stripe_id, packs=packs)
 
 
 async def older(world: World, customer: str, looks: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ class Admission:
         self.prices = PriceList(catalog)
         self.refusals = RefusalCounter()
         self._aside = Aside(store, catalog, self._count_refusal)
+        self.taken = 0
+        """How many asks this process has queued since its start."""
         self._lanes = [
             Lane(
                 open_port(store), catalog, store.clock, self._aside.step, self._aside.waiting,
@@ -67,6 +69,7 @@ class Admission:
             customer, charge.action, charge.cost, charge.debits, operation, key or own_key(), fingerprint,
             monotonic() + DEADLINE_SECONDS, waiter, metadata, terms,
         )  # fmt: skip
+        self.taken += 1
         self._lanes[cell_of(customer) % len(self._lanes)].put(ask)
 
     async def check(self, customer: str, charge: Charge) -> Answer:

@@ -1,16 +1,28 @@
 """A look at Stripe: everything it says about one customer now, with every price that is named. Over the network."""
 
-from tollhouse.billing.model import PriceFacts, Snapshot
+from tollhouse.billing import queries
+from tollhouse.billing.model import Link, PriceFacts, Snapshot
+from tollhouse.billing.packs import ONCE
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.errors import NotFound
-from tollhouse.store import Store
+from tollhouse.store import Store, cell_of
 
 
-async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id: str) -> Snapshot:
-    """The customer's lists, each read to its end, and the prices of lines that no subscription has any more."""
-    snapshot = await gateway.snapshot(stripe_id)
+async def look(store: Store, catalog: Catalog, gateway: StripeGateway, link: Link, *, packs: bool = False) -> Snapshot:
+    """The customer's lists, each read to its end, and the prices of lines that no subscription has any more.
+
+    Its Checkout pages are listed where it has opened a pack's by us, or where `packs` are asked for: Stripe allows a
+    hundred calls a second.
+    """
+    if not packs:
+        async with store.reading() as tx:
+            opened = await tx.fetch_one(
+                queries.ANY_SESSION, cell=cell_of(link.customer), customer=link.customer, every=ONCE
+            )
+        packs = opened is not None
+    snapshot = await gateway.snapshot(link.id, packs=packs)
     known = snapshot.facts_of_prices()
     wanted = {
         line.price
@@ -35,7 +47,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         {name: facts for name, facts in further.items() if facts is not None},
         snapshot.purchases,
         snapshot.awaited,
-        await gateway.refunded(stripe_id) if catalog.terms.on_refund == "take_back" else {},
+        await gateway.refunded(link.id) if catalog.terms.on_refund == "take_back" else {},
     )
 
 

@@ -92,6 +92,9 @@ SAVE_SESSION = Sql(
     " values (:cell, :customer, :id, :plan, :version, :every, :price, :now, :expires_at) on conflict do nothing"
 )
 SESSION_OWNER = Sql("select customer from checkout_session where id = :id")
+ANY_SESSION = Sql(
+    "select 1 as one from checkout_session where cell = :cell and customer = :customer and every = :every limit 1"
+)
 SESSION_COMPLETED = Sql(
     "update checkout_session set completed_at = :now"
     " where cell = :cell and customer = :customer and id = :id and completed_at is null"

@@ -200,7 +200,7 @@ class Reconciler:
                     fresh = await link_of_stripe(tx, link.id)
                 if fresh is None:  # unlinked meanwhile
                     return ()
-                snapshot = await look(self.store, self.catalog, self.gateway, link.id)
+                snapshot = await look(self.store, self.catalog, self.gateway, link, packs=True)
                 return await self._settle(run, fresh, snapshot)
             except FenceLost:
                 continue

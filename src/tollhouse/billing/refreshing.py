@@ -24,7 +24,7 @@ async def refresh(till: Till, customer: str) -> bool:
             link = await link_of_customer(tx, customer)
         if link is None:
             return False
-        snapshot = await look(store, till.catalog, till.gateway, link.id)
+        snapshot = await look(store, till.catalog, till.gateway, link)
         async with store.transaction() as tx:
             await apply(tx, till.catalog, link, snapshot, store.clock.now_ms())
     except FenceLost:  # an event has just done it

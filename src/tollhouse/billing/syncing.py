@@ -94,7 +94,8 @@ class Syncer:
             return
         await go_on_with_cards(self.gateway, known.id, read)
         payments = await payments_named(self.gateway, read)
-        snapshot = await look(self.store, self.catalog, self.gateway, known.id)
+        paid_a_page = any(event.type.startswith("checkout.session.") for event in read)
+        snapshot = await look(self.store, self.catalog, self.gateway, known, packs=paid_a_page)
         stated = [
             told
             for event in events
@@ -175,7 +176,7 @@ class Syncer:
 
     async def _require_not_ours(self, stripe_id: str) -> None:
         """A payment for one of our plans by somebody we do not know is never let go."""
-        snapshot = await self.gateway.snapshot(stripe_id)
+        snapshot = await self.gateway.snapshot(stripe_id, packs=False)
         async with self.store.reading() as tx:
             prices = await read_prices(tx, self.catalog)
         if any(subscription.live and prices.item_of(subscription) for subscription in snapshot.subscriptions):

@@ -17,6 +17,7 @@ from tollhouse.store import Store
 from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
+from tollhouse.worker.yielding import giving_way
 
 CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
@@ -80,7 +81,9 @@ def jobs_of(house: House) -> list[Job]:
     return [
         *jobs,
         Job("refused_webhooks", refused, REFUSED_PAUSE_SECONDS, house.bells.watch),
-        Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
+        Job(
+            "inbox", giving_way(syncer.work_once, lambda: house.admission.taken), 0.5, house.bells.inbox, CLAIMS_AT_ONCE
+        ),
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]

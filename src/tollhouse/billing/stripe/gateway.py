@@ -207,10 +207,10 @@ class StripeGateway:
     async def _intent_status(self, intent: str) -> str:
         return (await self._call("get", path_of("/v1/payment_intents", intent), {}, wire.PaymentIntent)).status
 
-    async def snapshot(self, stripe_id: str) -> model.Snapshot:
-        """Everything about one customer's billing, as it stands now."""
+    async def snapshot(self, stripe_id: str, *, packs: bool = True) -> model.Snapshot:
+        """Everything about one customer's billing, as it stands now; a customer who never bought a pack needs no `packs`."""
         subscriptions, invoices = await self.subscriptions(stripe_id), await self.invoices(stripe_id)
-        purchases, awaited = await self.purchases(stripe_id)
+        purchases, awaited = await self.purchases(stripe_id) if packs else ((), ())
         return model.Snapshot(stripe_id, subscriptions, invoices, purchases=purchases, awaited=awaited)
 
     async def purchases(self, stripe_id: str) -> tuple[tuple[model.Purchase, ...], tuple[model.AwaitedPack, ...]]:
