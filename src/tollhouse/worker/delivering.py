@@ -8,6 +8,7 @@ from tollhouse.alerts.channels.email import Undeliverable
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError, Unavailable
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, outbox
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
 from tollhouse.store.outbox import Outgoing
@@ -45,7 +46,7 @@ async def deliver_once(store: Store, deliver: Deliver) -> bool:
 
 
 async def _failed(store: Store, item: Outgoing, claim_id: str, error: Exception) -> None:
-    text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
+    text = mask_text(str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}")
     attempts = item.attempts + 1
     most = MOST_ATTEMPTS_WHILE_AWAY if isinstance(error, Unavailable) else MOST_ATTEMPTS
     parked = isinstance(error, (ConfigurationError, Undeliverable)) or attempts >= most
