@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import events, pages, quotes, reconciliation, unmapped
+from tollhouse.admin import alerts, events, pages, quotes, reconciliation, unmapped
 from tollhouse.admin.site import open_office
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -19,6 +19,7 @@ def routes(house: House) -> list[Router]:
             path="/",
             route_handlers=[
                 *pages.HANDLERS,
+                *alerts.HANDLERS,
                 *events.HANDLERS,
                 *quotes.HANDLERS,
                 *reconciliation.HANDLERS,
