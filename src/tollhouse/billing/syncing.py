@@ -48,7 +48,7 @@ class Syncer:
         self.catalog = catalog
         self.gateway = gateway
 
-    async def work_once(self) -> bool:
+    async def work_once(self, customers: int = inbox.MOST_SUBJECTS) -> bool:
         """Handle the pending events of a few customers at once. False when nothing was due."""
         claim_id = new_id("clm")
         now = self.store.clock.now_ms()
@@ -56,7 +56,7 @@ class Syncer:
             if not await inbox.any_due(tx, now):
                 return False
         async with self.store.transaction() as tx:
-            events = await inbox.claim(tx, now, LEASE_MS, claim_id)
+            events = await inbox.claim(tx, now, LEASE_MS, claim_id, subjects=customers)
         subjects: dict[str, list[Event]] = {}
         for event in events:
             subjects.setdefault(event.subject, []).append(event)

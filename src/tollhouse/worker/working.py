@@ -16,6 +16,7 @@ from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 from tollhouse.worker.yielding import giving_way
 
+CUSTOMERS_WHILE_BUSY = 2
 CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
 RECONCILIATION_PAUSE_SECONDS = 60.0
@@ -56,6 +57,8 @@ def jobs_of(house: House) -> list[Job]:
     syncer = Syncer(store, catalog, house.stripe)
     reconciler = Reconciler(store, catalog, house.stripe, NIGHTLY_CUSTOMERS_A_SECOND)
 
+    gently = giving_way(syncer.work_once, lambda: syncer.work_once(CUSTOMERS_WHILE_BUSY), lambda: house.admission.taken)
+
     async def compare() -> bool:
         run = await run_due(store)
         if run is None:
@@ -70,9 +73,7 @@ def jobs_of(house: House) -> list[Job]:
 
     return [
         *jobs,
-        Job(
-            "inbox", giving_way(syncer.work_once, lambda: house.admission.taken), 0.5, house.bells.inbox, CLAIMS_AT_ONCE
-        ),
+        Job("inbox", gently, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
