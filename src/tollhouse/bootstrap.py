@@ -9,7 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from tollhouse import admin, web
 from tollhouse.admission.desk import Admission
-from tollhouse.api import decisions, health, runbooks
+from tollhouse.api import decisions, health, payment_health, runbooks
 from tollhouse.api import test_clock as test_clock_api
 from tollhouse.api.app import build_app
 from tollhouse.api.billing import billing_routes
@@ -111,6 +111,7 @@ def build_application(house: House) -> Litestar:
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,
+        payment_health.payment_health,
         *([test_clock_api.routes(house)] if house.settings.test_clock else []),
         *web.routes(house),
         *admin.routes(house),

@@ -24,6 +24,7 @@ from tollhouse.catalog.load import Configuration, load_configuration
 from tollhouse.house import House
 from tollhouse.http_protocol import STATE, Heads, OneWriteProtocol
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
+from tollhouse.kernel.masking import mask, mask_text
 from tollhouse.settings import Settings
 from tollhouse.store import revision
 from tollhouse.worker import jobs_of
@@ -159,6 +160,27 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
     )
 
 
+LOGS_OWN = ("key", "event", "level", "timestamp", "environment")
+"""What a log line says of itself; `key` is an alert's name there. Their texts are masked by form all the same."""
+
+
+def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """The line without secrets, however deep and under whatever name they stand (row U14)."""
+    return {
+        name: mask_text(str(held)) if name in LOGS_OWN else mask({name: held})[name] for name, held in event.items()
+    }
+
+
+class Masked(logging.Filter):
+    """The same for what libraries log by themselves, with its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = mask_text(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = mask_text(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
 def configure_logging(settings: Settings) -> None:
     """Structured lines on stderr, each with its environment."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -168,12 +190,15 @@ def configure_logging(settings: Settings) -> None:
         event["environment"] = environment
         return event
 
+    for name in ("uvicorn.error", "uvicorn", "asyncio", "litestar", "stripe"):
+        logging.getLogger(name).addFilter(Masked())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             with_environment,
             structlog.processors.format_exc_info,
+            masked,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

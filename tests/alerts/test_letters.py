@@ -18,7 +18,7 @@ from tollhouse.alerts.channels.email import Mailer, Sender, letter
 from tollhouse.alerts.channels.email.letters import LETTERS
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import InvalidRequest
-from tollhouse.kernel.facts import Fact, MailRequested, OperatorAlert, PlanChanged
+from tollhouse.kernel.facts import Fact, MailRequested
 from tollhouse.store import Sql, metadata, open_store, outbox
 from tollhouse.store.opening import AnyStore
 from tollhouse.store.schema import on_connection
@@ -33,6 +33,20 @@ class Postbox:
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
         self.refuse: str | None = None
+        self.refuse_sender: str | None = None
+        self.refuse_recipient: str | None = None
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = address
+        return self.refuse_sender or "250 OK"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.refuse_recipient or "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.refuse is not None:
@@ -74,9 +88,9 @@ async def store(tables: str) -> AsyncIterator[AnyStore]:
     await opened.close()
 
 
-def messenger(smtp_url: str | None, alert_email: str | None = None) -> Messenger:
+def messenger(smtp_url: str | None) -> Messenger:
     sender = Sender("AURION", "AURION <hello@aurion.app>")
-    return Messenger(sender, Mailer(smtp_url), "staging", "fr", "https://aurion.app/admin", alert_email)
+    return Messenger(sender, Mailer(smtp_url), "staging", "fr", "https://aurion.app/admin", None)
 
 
 async def put(store: AnyStore, *facts: Fact) -> None:
@@ -87,7 +101,7 @@ async def put(store: AnyStore, *facts: Fact) -> None:
 
 async def post(store: AnyStore, by: Messenger) -> None:
     """The worker delivers everything that is due."""
-    while await deliver_once(store, lambda item: deliver(by, item)):
+    while await deliver_once(store, lambda item: deliver(store, by, item)):
         pass
 
 
@@ -148,8 +162,8 @@ async def test_sent_again_it_keeps_its_message_id(store: AnyStore, postbox: Post
     await put(store, MailRequested("welcome", "ada@example.com", "en", LINK))
     async with store.transaction() as tx:
         (item,) = await outbox.claim(tx, store.clock.now_ms(), 60_000, "clm_that_died", 1)
-    await deliver(messenger(smtp_url), item)  # and the worker died before it could say so
-    await deliver(messenger(smtp_url), item)
+    await deliver(store, messenger(smtp_url), item)  # and the worker died before it could say so
+    await deliver(store, messenger(smtp_url), item)
 
     first, second = postbox.received
     assert first["message-id"] == second["message-id"]
@@ -193,32 +207,31 @@ async def test_what_is_refused_for_good_is_set_aside(store: AnyStore, postbox: P
     assert await waiting(store) == [(1, True)]
 
 
-async def test_a_letter_that_never_goes_is_set_aside_after_twelve_times(store: AnyStore) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ("refuse_sender", "refused the sender (550) fix: set MAIL_FROM"),
+        ("refuse_recipient", "refused the recipient (550) fix: check the address"),
+        ("refuse", "refused the message (550)"),
+    ],
+)
+async def test_a_server_that_refuses_is_told_apart_with_the_fix(
+    store: AnyStore, postbox: Postbox, smtp_url: str, refusal: str, told: str
+) -> None:
+    setattr(postbox, refusal, "550 no")
     await put(store, MailRequested("welcome", "ada@example.com", "en", LINK))
-    for _ in range(12):
+    await post(store, messenger(smtp_url))
+    async with store.reading() as tx:
+        (kept,) = await tx.fetch(Sql("select error from outbox where parked_at is not null"))
+    assert told in str(kept["error"])
+
+
+async def test_a_letter_that_never_goes_is_set_aside_after_three_days(store: AnyStore) -> None:
+    await put(store, MailRequested("welcome", "ada@example.com", "en", LINK))
+    for _ in range(80):
         await post(store, messenger("smtp://127.0.0.1:9"))
         store.clock.test_offset_ms += DAY
-    assert await waiting(store) == [(12, True)]
-
-
-async def test_staff_are_told_in_the_products_language(store: AnyStore, postbox: Postbox, smtp_url: str) -> None:
-    alert = OperatorAlert("key", "high", "A price buys no plan", "cus_1 has bought it", "map it")
-    await put(store, alert, PlanChanged("cus_1", "free", "starter", 1))
-    await post(store, messenger(smtp_url, "staff@aurion.app"))
-
-    (message,) = postbox.received
-    assert (message["to"], message["subject"]) == ("staff@aurion.app", "[AURION, staging] A price buys no plan")
-    assert "À faire : map it" in parts(message)[0]
-    assert await waiting(store) == []
-
-
-async def test_staff_without_an_address_are_told_in_the_log_alone(
-    store: AnyStore, postbox: Postbox, smtp_url: str
-) -> None:
-    await put(store, OperatorAlert("key", "high", "title", "detail", "fix"))
-    await post(store, messenger(smtp_url))
-    assert postbox.received == []
-    assert await waiting(store) == []
+    assert await waiting(store) == [(80, True)]
 
 
 def test_every_letter_is_written_in_both_languages() -> None:

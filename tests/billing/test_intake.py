@@ -60,7 +60,7 @@ async def test_what_comes_together_is_kept_in_few_commits(store: AnyStore) -> No
     await asyncio.gather(*(intake.keep(event, b"{}") for event in [*EVENTS, *EVENTS[::-1]]))
 
     assert await kept(store) == [event.id for event in EVENTS]
-    assert watched.commits <= 6
+    assert watched.commits <= 6 + 3  # a look at those that came again, group by group: were they refused before?
     assert bell.is_set()
 
 

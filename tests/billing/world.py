@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.support.quick import open_quick_store
 from tollhouse.billing import actions
+from tollhouse.billing.intake import receive
 from tollhouse.billing.stripe import StripeGateway, read_event
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.catalog.model import Catalog, Grant, Meter, PlanVersion, Price, Product
@@ -131,9 +132,8 @@ class World:
     async def receive(self, events: Iterable[dict[str, Any]]) -> None:
         """The events arrive, in this order; nothing is done about them yet."""
         for event in events:
-            payload = json.dumps(event).encode()
-            async with self.store.transaction() as tx:
-                await actions.receive(tx, read_event(payload), payload, self.store.clock.now_ms())
+            payload = json.dumps(event)
+            await receive(self.store, [(read_event(payload), payload)], self.store.clock.now_ms())
 
     async def work(self) -> None:
         """A worker does all there is to do now."""

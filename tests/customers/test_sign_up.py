@@ -52,6 +52,10 @@ class PluggedTx:
         self._count()
         await self._tx.execute_many(sql, rows)
 
+    async def fetch_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+        self._count()
+        return await self._tx.fetch_many(sql, rows)
+
 
 @asynccontextmanager
 async def plugged(world: World, statements: int) -> AsyncIterator[PluggedTx]:

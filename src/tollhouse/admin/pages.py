@@ -21,6 +21,7 @@ from tollhouse.customers.projects import list_projects
 from tollhouse.customers.searching import count_customers, search_customers
 from tollhouse.kernel.clock import DAY, parse_rfc3339
 from tollhouse.kernel.ids import is_id
+from tollhouse.kernel.masking import mask, mask_text
 from tollhouse.ledger.views import MeterView
 from tollhouse.pages.visiting import AnyRequest, read_form
 
@@ -113,7 +114,7 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
 
 @get("/admin/webhooks/{event:str}")
 async def event_page(office: TheOffice, request: AnyRequest, event: FromPath[str]) -> Response[str]:
-    """One event with its error and what it said."""
+    """One event with its error and what it said, without secrets and card details."""
     visit = await receive_staff(office, request)
     async with office.house.store.reading() as tx:
         found = await read_event(tx, event)
@@ -154,9 +155,9 @@ def _moment(text: str) -> int | None:
 
 def _readable(payload: str) -> str:
     try:
-        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+        return json.dumps(mask(json.loads(payload)), indent=2, ensure_ascii=False)
     except ValueError:
-        return payload
+        return mask_text(payload)
 
 
 HANDLERS = (customers_page, customer_page, events_page, event_page, replay_form, refusals_page)

@@ -6,9 +6,14 @@ import structlog
 from tollhouse.alerts.channels.email import Mailer, Sender, render
 from tollhouse.alerts.channels.email.rendering import sender_of
 from tollhouse.alerts.channels.email.transport import NOT_CONFIGURED
-from tollhouse.kernel.facts import MailRequested, OperatorAlert
-from tollhouse.settings import Settings
-from tollhouse.store import Tx, outbox
+from tollhouse.alerts.channels.webhook import Caller
+from tollhouse.alerts.incidents import declined, open_alert, watch
+from tollhouse.alerts.telling import Readers, tell
+from tollhouse.billing.health import read_health
+from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.facts import AlertTold, MailRequested, OperatorAlert, PaymentFailed
+from tollhouse.settings import MonitoringSettings, Settings
+from tollhouse.store import Store, Tx, outbox
 from tollhouse.store.outbox import Outgoing
 
 STAFF_PATH = "/admin"
@@ -17,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _decode_mail = msgspec.json.Decoder(MailRequested).decode
 _decode_alert = msgspec.json.Decoder(OperatorAlert).decode
+_decode_failed = msgspec.json.Decoder(PaymentFailed).decode
+_decode_told = msgspec.json.Decoder(AlertTold).decode
 
 
 class Messenger(msgspec.Struct, frozen=True):
@@ -28,6 +35,13 @@ class Messenger(msgspec.Struct, frozen=True):
     locale: str
     staff_url: str
     alert_email: str | None
+    caller: Caller | None = None
+    watching: MonitoringSettings | None = None  # none: nothing is watched
+
+    @property
+    def readers(self) -> Readers:
+        """Who is told of alerts."""
+        return Readers(self.alert_email, self.locale, self.environment, self.staff_url, self.caller is not None)
 
 
 def open_messenger(settings: Settings, product: str, locale: str) -> Messenger:
@@ -41,11 +55,19 @@ def open_messenger(settings: Settings, product: str, locale: str) -> Messenger:
         locale,
         settings.url.rstrip("/") + STAFF_PATH,
         stripe.alert_email if stripe.monitoring_enabled else None,
+        _caller(settings) if stripe.monitoring_enabled else None,
+        settings.monitoring if stripe.monitoring_enabled else None,
     )
 
 
-async def deliver(messenger: Messenger, item: Outgoing) -> None:
-    """Tell what this fact asks to be told; facts that concern nobody yet are delivered by doing nothing.
+def _caller(settings: Settings) -> Caller | None:
+    url, secret = settings.monitoring.webhook_url, settings.monitoring.webhook_secret
+    return Caller(url, secret.reveal()) if url is not None and secret is not None else None
+
+
+async def deliver(store: Store, messenger: Messenger, item: Outgoing) -> None:
+    """Do what this fact asks: send it, or count it among the alerts. Facts that concern nobody yet are delivered by
+    doing nothing.
 
     Raises ConfigurationError without SMTP_URL, Undeliverable or Unavailable as the mail server answers.
     """
@@ -53,23 +75,41 @@ async def deliver(messenger: Messenger, item: Outgoing) -> None:
         mail = _decode_mail(item.payload)
         await _send(messenger, item, mail.template, mail.to, mail.locale, mail.values)
     elif item.fact == "operator.alert":
-        await _alert(messenger, item, _decode_alert(item.payload))
+        await _open(store, _decode_alert(item.payload), item.id)
+    elif item.fact == "payment.failed":
+        await _open(store, declined(_decode_failed(item.payload)), item.id)
+    elif item.fact == "alert.told" and messenger.caller is not None:
+        await messenger.caller.send(item.id, _document(messenger, item), store.clock.now_ms())
 
 
-async def _alert(messenger: Messenger, item: Outgoing, alert: OperatorAlert) -> None:
+async def _open(store: Store, alert: OperatorAlert, fact: str) -> None:
     log.error(
         "operator.alert", key=alert.key, severity=alert.severity, title=alert.title, detail=alert.detail, fix=alert.fix
     )
-    if messenger.alert_email is None:
-        return
-    values = {
-        "title": alert.title,
-        "detail": alert.detail,
-        "fix": alert.fix,
+    async with store.transaction() as tx:
+        await open_alert(tx, alert, fact, store.clock.now_ms())
+
+
+def _document(messenger: Messenger, item: Outgoing) -> bytes:
+    told = _decode_told(item.payload)
+    data = {
+        "product": messenger.sender.product,
         "environment": messenger.environment,
         "url": messenger.staff_url,
+        "alerts": told.alerts,
     }
-    await _send(messenger, item, "operator_alert", messenger.alert_email, messenger.locale, values)
+    return msgspec.json.encode({"type": f"alert.{told.kind}", "timestamp": rfc3339(item.created_at), "data": data})
+
+
+async def watch_and_tell(store: Store, messenger: Messenger) -> int:
+    """Open and end alerts as things stand, and tell what there is to tell. The number of alerts told now."""
+    now = store.clock.now_ms()
+    watching = messenger.watching
+    async with store.transaction() as tx:
+        await watch(tx, await read_health(tx, watching, now) if watching is not None else None, now)
+        if watching is None:
+            return 0
+        return await tell(tx, messenger.readers, watching.remind_after_ms, now)
 
 
 async def _send(

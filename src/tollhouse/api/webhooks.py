@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tollhouse.api.bodies import CallerGone, read_body
 from tollhouse.api.problems import PROBLEM_JSON, problem, problem_of
 from tollhouse.api.request_ids import new_request_id
+from tollhouse.billing import refused
 from tollhouse.billing.account import PROBE_TYPE
 from tollhouse.billing.stripe import FIXES, BadSignature, read_event, verify
 from tollhouse.house import House
@@ -75,6 +76,7 @@ async def _take_in(house: House, scope: Any, receive: Receive) -> bytes:
     except BadSignature as error:
         house.webhooks.rejected(error, now)
         log.warning("webhook.refused", reason=error.reason, fix=FIXES[error.reason], path=scope["path"])
+        await _note_refused(house, payload, error, now)
         raise
     event = read_event(payload)
     if event.type == PROBE_TYPE:  # of `tollhouse stripe validate`: that it was verified is all it wants to know
@@ -82,3 +84,17 @@ async def _take_in(house: House, scope: Any, receive: Receive) -> bytes:
     house.webhooks.accepted(now)
     await house.intake.keep(event, payload)
     return RECEIVED
+
+
+async def _note_refused(house: House, payload: bytes, error: BadSignature, now: int) -> None:
+    """For the worker, which asks Stripe whether it sent this. Whatever comes of it, the answer stays the same."""
+    if house.stripe is None or error.reason not in refused.TELLING or not house.webhooks.may_note(now):
+        return
+    try:
+        async with house.store.transaction() as tx:
+            noted = await refused.remember(tx, payload, error, now)
+    except TollhouseError as lost:
+        log.warning("webhook.refusal_not_noted", error=str(lost))
+        return
+    if noted:
+        house.bells.watch.set()

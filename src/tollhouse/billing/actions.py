@@ -11,12 +11,13 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
-from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway, start_checkout
+from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway
 from tollhouse.billing.currencies import currency_of
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
-from tollhouse.billing.model import LIVE_STATUSES, WebhookEvent
-from tollhouse.billing.packs import awaited_packs, has_arrived, start_pack_checkout
+from tollhouse.billing.model import LIVE_STATUSES
+from tollhouse.billing.packs import awaited_packs, has_arrived
 from tollhouse.billing.refreshing import refresh
+from tollhouse.billing.selling import start_checkout, start_pack_checkout
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.billing.syncing import SOURCE
 from tollhouse.kernel.errors import NotFound
@@ -41,7 +42,6 @@ __all__ = [
     "open_till",
     "payer_of",
     "read_event",
-    "receive",
     "refresh",
     "replay",
     "require_gateway",
@@ -123,11 +123,6 @@ async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceVie
         )
         for row in rows
     ]  # fmt: skip
-
-
-async def receive(tx: Tx, event: WebhookEvent, payload: bytes, now: int) -> bool:
-    """Keep a verified event of Stripe's, once. False when it was there already."""
-    return await inbox.receive(tx, SOURCE, event.id, event.type, event.subject, payload.decode(), now)
 
 
 async def list_events(tx: Tx, status: str = "parked", before: int | None = None, most: int = 100) -> list[Event]:

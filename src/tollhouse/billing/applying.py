@@ -7,6 +7,7 @@ the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a 
 import msgspec
 
 from tollhouse.billing import queries
+from tollhouse.billing.counting import Tally, payments_since
 from tollhouse.billing.currencies import first_currency
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import has_begun, standing_of
@@ -59,7 +60,7 @@ class _Picture(msgspec.Struct, frozen=True):
 
 async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
     """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
-    customer = link.customer
+    customer, tally = link.customer, Tally()
     currency = first_currency(snapshot)
     if not await tx.execute(
         queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None, currency=currency
@@ -70,16 +71,17 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
     picture = _understand(snapshot, await read_prices(tx, catalog), rows)
     await _save_subscriptions(tx, customer, picture, rows, now)
-    await _save_invoices(tx, customer, snapshot, now)
+    await _save_invoices(tx, customer, snapshot, now, tally)
     await _learn(tx, picture, now)
     granted, plan_after = await _write_books(tx, catalog, customer, picture, book, now)
-    await grant_purchases(tx, catalog, customer, snapshot, now)
+    await grant_purchases(tx, catalog, customer, snapshot, now, tally)
     await note_awaited(tx, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
     await mark_used(tx, customer, snapshot, now)
     if plan_after != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, plan_after, now), customer=customer, now=now)
     await _look_again(tx, link, picture, now)
+    await tally.write(tx)
     unmapped = tuple(item.price.id for subscription in picture.unmapped for item in subscription.items)
     return Applied(before.plan, plan_after, granted, unmapped)
 
@@ -189,7 +191,7 @@ def _ends_at(subscription: Subscription, period_end: int) -> int | None:
     return period_end if subscription.cancel_at_period_end else None
 
 
-async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) -> None:
+async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> None:
     """Keep every invoice that left its draft; a further failed attempt is told once."""
     at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
     known = {row["id"]: row for row in await tx.fetch(queries.INVOICES, **at, most=EVERY)}
@@ -197,8 +199,10 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int) ->
         if invoice.status == "draft":
             continue
         row = known.get(invoice.id)
-        seen = _failures(row["status"], row["attempts"]) if row is not None else 0
-        if _failures(invoice.status, invoice.attempts) > seen:
+        before = (row["status"], row["attempts"]) if row is not None else None
+        for kind, moment, number in payments_since(before, invoice, now):
+            tally.add(kind, moment, number)
+        if _failures(invoice.status, invoice.attempts) > (_failures(*before) if before is not None else 0):
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)
         columns = _invoice_row(invoice)

@@ -8,7 +8,10 @@ from typing import Literal
 import msgspec
 
 from tollhouse.billing.stripe import FIXES, BadSignature
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.settings import Settings
+
+MOST_NOTED_A_MINUTE = 30
 
 
 class BillingCheck(msgspec.Struct, frozen=True):
@@ -29,6 +32,13 @@ class WebhookLog:
         self.rejected_at: int | None = None
         self.reason: str | None = None
         self.fix: str | None = None
+        self._minute, self._noted = 0, 0
+
+    def may_note(self, now: int) -> bool:
+        """Whether one more refused webhook may be written down: 30 a minute, whoever sends them."""
+        minute = now // MINUTE
+        self._minute, self._noted = minute, self._noted + 1 if minute == self._minute else 1
+        return self._noted <= MOST_NOTED_A_MINUTE
 
     def accepted(self, now: int) -> None:
         """A webhook was signed rightly."""

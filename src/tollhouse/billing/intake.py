@@ -4,14 +4,17 @@ What comes while one group is being written is the next one; no timer makes anyb
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
+from tollhouse.billing import queries
+from tollhouse.billing.counting import Tally
 from tollhouse.billing.model import WebhookEvent
 from tollhouse.billing.syncing import SOURCE
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import Unavailable
-from tollhouse.store import Store, inbox
+from tollhouse.store import Store, Tx, inbox
 
 MOST_AT_ONCE = 256
 
@@ -73,7 +76,30 @@ class Intake:
                 waiting.kept.set_result(None)
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
-        now = self._store.clock.now_ms()
-        came = [(one.event.id, one.event.type, one.event.subject, one.payload) for one in group]
-        async with self._store.statement() as tx:
-            await inbox.receive_all(tx, SOURCE, came, now)
+        await receive(self._store, [(one.event, one.payload) for one in group], self._store.clock.now_ms())
+
+
+async def receive(store: Store, came: Iterable[tuple[WebhookEvent, str]], now: int) -> None:
+    """Keep verified events, each once, and count the new ones in the same statement.
+
+    One whose signature was refused before, and which Stripe now sends again, is handled like a new one.
+    """
+    rows = sorted((event.id, event.type, event.subject, payload) for event, payload in came)
+    async with store.statement() as tx:
+        new = await _keep_and_count(tx, rows, now)
+    again = {id for id, *_ in rows} - new
+    if again:
+        async with store.transaction() as tx:
+            await inbox.revive_all(tx, SOURCE, again, now)
+
+
+async def _keep_and_count(tx: Tx, rows: list[tuple[str, str, str, str]], now: int) -> set[str]:
+    if tx.dialect == "postgresql":
+        columns = inbox.as_columns(rows)
+        kept = await tx.fetch(queries.KEEP_AND_COUNT, source=SOURCE, now=now, minute=now // MINUTE * MINUTE, **columns)
+        return {row["id"] for row in kept}
+    new = await inbox.receive_all(tx, SOURCE, rows, now)
+    tally = Tally()
+    tally.add("webhook_received", now, len(new))
+    await tally.write(tx)
+    return new

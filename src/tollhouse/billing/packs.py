@@ -6,6 +6,7 @@ What was sold is written on the session when its page is opened, so that a later
 from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import CANCEL_PATH, Till
+from tollhouse.billing.counting import Tally
 from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
 from tollhouse.billing.model import (
@@ -97,7 +98,7 @@ async def _price_id(till: Till, pack: Pack, price: PackPrice) -> str:
     return found.id
 
 
-async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> int:
+async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> int:
     """A lot for every paid session that has none yet, oldest first. The number granted now.
 
     One that cannot be granted (its meter is gone, too many lots) is told to staff once and tried again at every look; it
@@ -108,9 +109,12 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
         new = NewLot(purchase.meter, purchase.amount, "bought", purchase.expires_at)
         note: dict[str, object] = {"session": purchase.session, "pack": purchase.pack}
         try:
-            granted += await ledger.grant_bought(
+            fresh = await ledger.grant_bought(
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
+            granted += fresh
+            if purchase.paid.amount_minor:
+                tally.add("payment_succeeded", now, int(fresh))
         except (InvalidRequest, Conflict) as error:
             alert = _not_granted(customer, purchase, str(error))
             await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)

@@ -1,6 +1,6 @@
 """Every statement of billing."""
 
-from tollhouse.store import Sql
+from tollhouse.store import Sql, inbox
 
 # --- Stripe's customers and the fence -------------------------------------------------------------------------------
 LINK = Sql(
@@ -167,3 +167,36 @@ DIFFERENCES_OF_CUSTOMER = Sql(
     f"select {_DIFFERENCE} from reconciliation_difference where cell = :cell and customer = :customer"
     " order by at desc, field limit :most"
 )
+
+# --- What happened, by minute ---------------------------------------------------------------------------------------
+COUNT = Sql(
+    "insert into payment_count (kind, minute, number, last_at) values (:kind, :minute, :number, :last_at)"
+    " on conflict (kind, minute) do update set number = payment_count.number + excluded.number,"
+    " last_at = case when payment_count.last_at > excluded.last_at then payment_count.last_at else excluded.last_at end"
+)
+KEEP_AND_COUNT = Sql(
+    f"with kept as ({inbox.INSERT_ALL}), counted as (insert into payment_count (kind, minute, number, last_at)"
+    " select 'webhook_received', :minute::bigint, count(*), :now from kept having count(*) > 0"
+    " on conflict (kind, minute) do update set number = payment_count.number + excluded.number,"
+    " last_at = greatest(payment_count.last_at, excluded.last_at)) select id from kept"
+)
+COUNTS = Sql(
+    "select kind, sum(number) as number, max(last_at) as last_at from payment_count where minute >= :since group by kind"
+)
+LAST_COUNTED = Sql(
+    "select kind, last_at from payment_count newest where minute ="
+    " (select max(minute) from payment_count same where same.kind = newest.kind)"
+)
+FORGET_COUNTS = Sql("delete from payment_count where minute < :before")
+
+# --- Webhooks whose signature was refused ---------------------------------------------------------------------------
+REFUSE_WEBHOOK = Sql(
+    "insert into refused_webhook (id, reason, first_at, last_at, deliveries) values (:id, :reason, :now, :now, 1)"
+    " on conflict (id) do update set reason = excluded.reason, last_at = excluded.last_at,"
+    " deliveries = refused_webhook.deliveries + 1"
+)
+REFUSED_WEBHOOKS = Sql(
+    "select id, reason, first_at, last_at, deliveries from refused_webhook order by last_at limit :most"
+)
+REFUSED_NUMBER = Sql("select count(*) as number from refused_webhook")
+FORGET_REFUSED = Sql("delete from refused_webhook where id = :id")

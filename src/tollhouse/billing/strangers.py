@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
+from tollhouse.billing.counting import LOOK_AGAIN_TYPE
 from tollhouse.billing.linking import link_of_stripe, owner_of
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway
-from tollhouse.billing.syncing import LOOK_AGAIN_TYPE, SOURCE
+from tollhouse.billing.syncing import SOURCE
 from tollhouse.catalog.model import Catalog
 from tollhouse.store import Store, Tx, inbox
 

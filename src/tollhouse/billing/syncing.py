@@ -10,6 +10,7 @@ import structlog
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.counting import LOOK_AGAIN_TYPE, Tally
 from tollhouse.billing.going_on import go_on_with_cards, payments_named
 from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, require_visible
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
@@ -23,11 +24,11 @@ from tollhouse.kernel.clock import MINUTE, SECOND
 from tollhouse.kernel.errors import NotFound, TollhouseError
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, Value, cell_of, inbox, outbox
 from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
-LOOK_AGAIN_TYPE = "tollhouse.look_again"
 LEASE_MS = 2 * MINUTE
 LOOKS_AT_ONCE = 100
 
@@ -117,7 +118,7 @@ class Syncer:
         self, known: Link, snapshot: Snapshot, payments: list[Payment], events: list[Event], read: list[WebhookEvent],
         claim_id: str, again: bool,
     ) -> Applied:  # fmt: skip
-        now = self.store.clock.now_ms()
+        now, tally = self.store.clock.now_ms(), Tally()
         async with self.store.transaction() as tx:
             applied = await apply(tx, self.catalog, known, snapshot, now)
             if again:
@@ -141,9 +142,11 @@ class Syncer:
             if applied.unmapped:
                 error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept. fix: name its product in a plan"
                 for kept in events:
-                    await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error)
-            else:
-                await inbox.done(tx, events, claim_id, now)
+                    held = await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error, failed_at=now)
+                    tally.failed(kept, held, now)
+            elif await inbox.done(tx, events, claim_id, now) == len(events):
+                tally.mended(events)
+            await tally.write(tx)
         log.info(
             "billing.applied", customer=known.customer, events=len(events), plan=applied.plan_after,
             before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
@@ -184,8 +187,11 @@ class Syncer:
             )
 
     async def _done(self, events: list[Event], claim_id: str, note: str) -> None:
+        tally = Tally()
         async with self.store.transaction() as tx:
-            await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note)
+            if await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note) == len(events):
+                tally.mended(events)
+            await tally.write(tx)
 
     async def _give_back(self, events: list[Event], claim_id: str, note: str) -> None:
         async with self.store.transaction() as tx:
@@ -194,23 +200,29 @@ class Syncer:
 
     async def _failed(self, events: list[Event], claim_id: str, claimed_at: int, error: Exception) -> None:
         """Later again with growing pauses; after the twelfth time, or when it cannot help, parked and told."""
-        text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
+        text = mask_text(str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}")
         now = self.store.clock.now_ms()
         parked: list[Event] = []
+        tally = Tally()
         async with self.store.transaction() as tx:
             for event in events:
                 came_along = event.due_at > claimed_at
                 attempts = event.attempts if came_along else event.attempts + 1
                 if isinstance(error, Unanswerable) or attempts >= inbox.MOST_ATTEMPTS:
-                    if await inbox.park(tx, event, claim_id, attempts=attempts, error=text):
+                    held = await inbox.park(tx, event, claim_id, attempts=attempts, error=text, failed_at=now)
+                    if held:
                         parked.append(event)
                 else:
                     due_at = (
                         event.due_at if came_along else now + max(inbox.pause_ms(attempts), _asked_to_wait_ms(error))
                     )
-                    await inbox.retry(tx, event, claim_id, attempts=attempts, due_at=due_at, error=text)
+                    held = await inbox.retry(
+                        tx, event, claim_id, attempts=attempts, due_at=due_at, error=text, failed_at=now
+                    )
+                tally.failed(event, held, now)
             if parked:
                 await outbox.put(tx, _parked_alert(parked, text), now=now)
+            await tally.write(tx)
         log.warning(
             "billing.event_failed", subject=events[0].subject, events=len(events), parked=len(parked), error=text
         )

@@ -222,3 +222,24 @@ reconciliation_difference = Table(
     PrimaryKeyConstraint("cell", "customer", "reconciliation", "field"),
 )
 Index("ix_reconciliation_difference_reconciliation", reconciliation_difference.c.reconciliation)
+
+payment_count = Table(
+    "payment_count",
+    metadata,
+    Column("kind", String(30), nullable=False),
+    Column("minute", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("kind", "minute"),
+)
+
+# Events that came with a signature that no secret of ours made: until Stripe is asked whether they are its own.
+refused_webhook = Table(
+    "refused_webhook",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("reason", String(20), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+)

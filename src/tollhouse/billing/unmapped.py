@@ -6,8 +6,9 @@ they come exactly once, whether events were parked or have been forgotten since.
 
 import msgspec
 
+from tollhouse.billing.counting import LOOK_AGAIN_TYPE
 from tollhouse.billing.linking import link_of_customer
-from tollhouse.billing.syncing import LOOK_AGAIN_TYPE, SOURCE
+from tollhouse.billing.syncing import SOURCE
 from tollhouse.kernel.money import Money
 from tollhouse.store import Sql, Tx, cell_of, inbox
 

@@ -46,3 +46,10 @@ class OperatorAlert(Fact, frozen=True, tag="operator.alert"):
     title: str
     detail: str
     fix: str
+
+
+class AlertTold(Fact, frozen=True, tag="alert.told"):
+    """Alerts that go to the receiver of webhooks; `kind` is opened, reminder or ended."""
+
+    kind: str
+    alerts: list[dict[str, str]]

@@ -1,6 +1,7 @@
 """Turns what a file or the environment holds into the value of a setting, or says why it cannot."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from email.utils import parseaddr
 from urllib.parse import SplitResult, urlsplit
@@ -53,6 +54,8 @@ def has_password(url: str) -> bool:
 
 
 def _check_secret(setting: Setting, value: str) -> None:
+    if setting.path == "monitoring.webhook_secret" and not _is_webhook_secret(value):
+        raise Unfit("a value of another form (not shown)", f"make one with `{setting.generate}`")
     if setting.signing:
         length = len(value.encode())
         if length < SIGNING_BYTES:
@@ -62,6 +65,14 @@ def _check_secret(setting: Setting, value: str) -> None:
     if setting.path == "stripe.secret_key" and not value.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
         kind = "a publishable key (pk_…)" if value.startswith("pk_") else "a value of another form (not shown)"
         raise Unfit(kind, "copy the secret key from Stripe's dashboard: Developers → API keys")
+
+
+def _is_webhook_secret(value: str) -> bool:
+    """`whsec_` and 24 to 64 bytes in base 64 (Standard Webhooks, signature scheme)."""
+    try:
+        return value.startswith("whsec_") and 24 <= len(b64decode(value.removeprefix("whsec_"), validate=True)) <= 64
+    except ValueError:
+        return False
 
 
 def _text(setting: Setting, raw: object) -> str:
@@ -184,6 +195,14 @@ def _smtp(setting: Setting, raw: object) -> Secret:
     return Secret.of(text)
 
 
+def _endpoint(setting: Setting, raw: object) -> str:
+    text = _text(setting, raw)
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
+        raise Unfit("a value of another form (not shown)", "write it as https://ops.example.com/tollhouse")
+    return text
+
+
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
@@ -211,4 +230,5 @@ _READERS: dict[Kind, Callable[[Setting, object], object]] = {
     "secrets": _secrets,
     "database": _database,
     "smtp": _smtp,
+    "endpoint": _endpoint,
 }

@@ -38,6 +38,19 @@ class StripeSettings(msgspec.Struct, frozen=True):
     prices: dict[str, str]
 
 
+class MonitoringSettings(msgspec.Struct, frozen=True):
+    """When payments count as degraded and critical (percent in a window), and how alerts are told."""
+
+    window_ms: int
+    degraded_payments: int
+    critical_payments: int
+    degraded_webhooks: int
+    critical_webhooks: int
+    remind_after_ms: int
+    webhook_url: str | None
+    webhook_secret: Secret | None
+
+
 class MailSettings(msgspec.Struct, frozen=True):
     """How e-mail leaves."""
 
@@ -73,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True):
     admin_api_key: Secret | None
     web: WebSettings
     stripe: StripeSettings
+    monitoring: MonitoringSettings
     mail: MailSettings
     server: ServerSettings
     admission: AdmissionSettings

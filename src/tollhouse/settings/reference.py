@@ -73,6 +73,7 @@ _TITLES = {
     "server": "The server",
     "web": "Browsers and sessions",
     "stripe": "Stripe",
+    "alerts": "Monitoring and alerts",
     "mail": "Mail",
     "admission": "Admission",
 }

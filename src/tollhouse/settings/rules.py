@@ -47,6 +47,20 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+def _monitoring(settings: Settings) -> Iterator[Breach]:
+    found = settings.monitoring
+    for name in ("payments", "webhooks"):
+        degraded, critical = getattr(found, f"degraded_{name}"), getattr(found, f"critical_{name}")
+        if critical < degraded:
+            at_least = f"at least STRIPE_DEGRADED_{name.upper()} ({degraded})"
+            yield Breach(f"monitoring.critical_{name}", str(critical), at_least, f"write {degraded} or more")
+    if found.webhook_url is not None and settings.production and not found.webhook_url.startswith("https://"):
+        yield Breach("monitoring.webhook_url", "an http address", "an https address in production", "write https://…")
+    if found.webhook_url is not None and found.webhook_secret is None:
+        fix = "set ALERT_WEBHOOK_SECRET; make one with `echo whsec_$(openssl rand -base64 32)`"
+        yield Breach("monitoring.webhook_url", "an address without ALERT_WEBHOOK_SECRET", "both or none", fix)
+
+
 def _addresses(settings: Settings) -> Iterator[Breach]:
     if not settings.production:
         return
@@ -157,6 +171,7 @@ def _secrets_apart(settings: Settings) -> Iterator[Breach]:
 
 
 _RULES: tuple[Callable[[Settings], Iterator[Breach]], ...] = (
+    _monitoring,
     _addresses,
     _cors,
     _domains,

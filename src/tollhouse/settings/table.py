@@ -20,6 +20,7 @@ Kind = Literal[
     "secrets",
     "database",
     "smtp",
+    "endpoint",
 ]
 Need = Literal["never", "deployed", "always", "payments"]
 
@@ -61,6 +62,42 @@ ENVIRONMENT_SETTING = Setting(
     meaning="Which environment this is. It selects the table [environments.NAME] of tollhouse.toml, and how strict "
     "the rules are: `production`, and every name beginning with `production-`, is production. Never set in the file.",
 )
+
+_MONITORING: tuple[Setting, ...] = (
+    Setting(
+        "monitoring.window_ms", "STRIPE_HEALTH_WINDOW", "duration", 'a duration such as "1h"', component="alerts", default="1h",
+        meaning="The length of the sliding window over which /health/payments takes its rates; what is older has aged out.",
+    ),
+    Setting(
+        "monitoring.degraded_payments", "STRIPE_DEGRADED_PAYMENTS", "integer", "a whole number from 1 to 100", component="alerts", default=10, least=1,
+        most=100, meaning="Above this percentage of failed payments the health is degraded. A declined card is no failure.",
+    ),
+    Setting(
+        "monitoring.critical_payments", "STRIPE_CRITICAL_PAYMENTS", "integer", "a whole number from 1 to 100", component="alerts", default=25, least=1,
+        most=100, meaning="Above this percentage of failed payments it is critical: /health/payments answers 503.",
+    ),
+    Setting(
+        "monitoring.degraded_webhooks", "STRIPE_DEGRADED_WEBHOOKS", "integer", "a whole number from 1 to 100", component="alerts", default=5, least=1,
+        most=100, meaning="Above this percentage of failed webhooks the health is degraded.",
+    ),
+    Setting(
+        "monitoring.critical_webhooks", "STRIPE_CRITICAL_WEBHOOKS", "integer", "a whole number from 1 to 100", component="alerts", default=15, least=1,
+        most=100, meaning="Above this percentage of failed webhooks it is critical: /health/payments answers 503.",
+    ),
+    Setting(
+        "monitoring.remind_after_ms", "ALERT_REMIND_AFTER", "duration", 'a duration such as "6h"', component="alerts", default="6h",
+        meaning="After so long an alert that has not ended is told once more, and then not again.",
+    ),
+    Setting(
+        "monitoring.webhook_url", "ALERT_WEBHOOK_URL", "endpoint", "an address such as https://ops.example.com/tollhouse",
+        component="alerts", meaning="Alerts are also sent there, signed by the Standard Webhooks convention. https in production.",
+    ),
+    Setting(
+        "monitoring.webhook_secret", "ALERT_WEBHOOK_SECRET", "text", "whsec_ and 24 to 64 bytes in base 64", component="alerts",
+        secret=True, generate="echo whsec_$(openssl rand -base64 32)",
+        meaning="Signs what goes to ALERT_WEBHOOK_URL; give the receiver the same one.",
+    ),
+)  # fmt: skip
 
 SETTINGS: tuple[Setting, ...] = (
     ENVIRONMENT_SETTING,
@@ -275,8 +312,9 @@ SETTINGS: tuple[Setting, ...] = (
         "true or false",
         component="stripe",
         default=True,
-        meaning="Whether payments and webhooks are counted for /health/payments and its alerts.",
+        meaning="Whether payments and webhooks are watched: /health/payments answers, and alerts go out.",
     ),
+    *_MONITORING,
     Setting(
         "mail.smtp_url",
         "SMTP_URL",

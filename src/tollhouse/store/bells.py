@@ -10,3 +10,4 @@ class Bells:
         self.inbox = asyncio.Event()
         self.outbox = asyncio.Event()
         self.reconciliation = asyncio.Event()
+        self.watch = asyncio.Event()

@@ -40,6 +40,10 @@ class Tx(Protocol):
         """Run it once per row of parameters."""
         ...
 
+    async def fetch_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+        """Run it once per row of parameters, in one round trip; every row that they return."""
+        ...
+
 
 class Store(Protocol):
     """One database. `clock` is the database's own time, see `DatabaseClock`."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tollhouse.kernel.clock import HOUR, SECOND
-from tollhouse.store.engine import Row, Tx
+from tollhouse.store.engine import Row, Tx, Value
 from tollhouse.store.sql import Sql
 
 MOST_ATTEMPTS = 12
@@ -22,18 +22,20 @@ _LETTERS = "abcdefgh"
 MOST_SUBJECTS = len(_LETTERS)
 _ROWS_TRIED = 8 * MOST_SUBJECTS
 
-_FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error"
+_FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error, failed_at"
 
 _INSERT = Sql(
     "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
-    " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing"
+    " values (:source, :id, :type, :subject, :payload, :now, 'pending', 0, :now) on conflict do nothing returning id"
 )
-_INSERT_ALL = Sql(
+INSERT_ALL = (
     "insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
     " select :source, id, type, subject, payload, :now::bigint, 'pending', 0, :now from unnest("
     "string_to_array(:ids, E'\\x1f'), string_to_array(:types, E'\\x1f'), string_to_array(:subjects, E'\\x1f'),"
-    " string_to_array(:payloads, E'\\x1f')) as came(id, type, subject, payload) on conflict do nothing"
+    " string_to_array(:payloads, E'\\x1f')) as came(id, type, subject, payload) on conflict do nothing returning id"
 )
+"""PostgreSQL alone: one statement for all, which a room may make part of its own."""
+_INSERT_ALL = Sql(INSERT_ALL)
 _ANY_DUE = Sql(
     "select 1 as one from inbox where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
@@ -55,15 +57,18 @@ _CLAIM = Sql(
     f" returning {_FIELDS}"
 )
 _DONE = Sql(
-    "update inbox set status = 'done', done_at = :now, error = :note, claim = null, claimed_until = null"
+    "update inbox set status = 'done', done_at = :now, error = :note, failed_at = null, claim = null,"
+    " claimed_until = null"
     " where source = :source and subject = :subject and claim = :claim and status = 'pending'"
 )
 _RETRY = Sql(
-    "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null"
+    "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null,"
+    " failed_at = coalesce(failed_at, :failed_at)"
     " where source = :source and id = :id and claim = :claim and status = 'pending'"
 )
 _PARK = Sql(
-    "update inbox set status = 'parked', attempts = :attempts, error = :error, claim = null, claimed_until = null"
+    "update inbox set status = 'parked', attempts = :attempts, error = :error, claim = null, claimed_until = null,"
+    " failed_at = coalesce(failed_at, :failed_at)"
     " where source = :source and id = :id and claim = :claim and status = 'pending'"
 )
 _REPLAY = Sql(
@@ -74,6 +79,14 @@ _REPLAY = Sql(
 _REPLAY_PARKED = Sql(
     "update inbox set status = 'pending', attempts = 0, due_at = :now, claim = null, claimed_until = null"
     " where source = :source and subject = :subject and status = 'parked'"
+)
+_SET_ASIDE = Sql(
+    "update inbox set status = 'parked', error = :error, failed_at = :now where source = :source and id = :id"
+    " and status = 'pending' and attempts = 0 and claim is null"
+)
+_REVIVE = Sql(
+    "update inbox set status = 'pending', due_at = :now where source = :source and id = :id and status = 'parked'"
+    " and attempts = 0"
 )
 _READ = Sql(f"select {_FIELDS} from inbox where source = :source and id = :id")
 _LIST = Sql(
@@ -96,6 +109,7 @@ class Event(msgspec.Struct, frozen=True):
     due_at: int
     done_at: int | None = None
     error: str | None = None
+    failed_at: int | None = None
 
 
 def pause_ms(attempts: int) -> int:
@@ -105,25 +119,33 @@ def pause_ms(attempts: int) -> int:
 
 async def receive(tx: Tx, source: str, id: str, type: str, subject: str, payload: str, now: int) -> bool:
     """Keep what came, once per (source, id). False when it was there already."""
-    return await tx.execute(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now) > 0
+    kept = await tx.fetch(_INSERT, source=source, id=id, type=type, subject=subject, payload=payload, now=now)
+    return bool(kept)
 
 
-async def receive_all(tx: Tx, source: str, came: Iterable[tuple[str, str, str, str]], now: int) -> None:
+async def receive_all(tx: Tx, source: str, came: Iterable[tuple[str, str, str, str]], now: int) -> set[str]:
     """Keep what came, (id, type, subject, payload) each, once per id; in an order in which no two callers lock each other.
+    The ids of those that were not there.
+    """
+    rows = sorted(came)
+    if tx.dialect == "postgresql":
+        kept = await tx.fetch(_INSERT_ALL, source=source, now=now, **as_columns(rows))
+    else:
+        fields = ("id", "type", "subject", "payload")
+        given: list[dict[str, Value]] = [
+            {"source": source, "now": now, **dict(zip(fields, row, strict=True))} for row in rows
+        ]
+        kept = await tx.fetch_many(_INSERT, given)
+    return {row["id"] for row in kept}
+
+
+def as_columns(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, str]:
+    """The parameters of `INSERT_ALL`, each column as one text: a third less time than row by row.
 
     None of the texts may hold the character U+001F, which no JSON text does.
     """
-    rows = sorted(came)
-    if tx.dialect == "postgresql":  # one statement for all, each column as one text: a third less time than row by row
-        ids, types, subjects, payloads = ("\x1f".join(column) for column in zip(*rows, strict=True))
-        await tx.execute(
-            _INSERT_ALL, source=source, ids=ids, types=types, subjects=subjects, payloads=payloads, now=now
-        )
-        return
-    fields = ("id", "type", "subject", "payload")
-    await tx.execute_many(
-        _INSERT, [{"source": source, "now": now, **dict(zip(fields, row, strict=True))} for row in rows]
-    )
+    names = ("ids", "types", "subjects", "payloads")
+    return {name: "\x1f".join(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 async def any_due(tx: Tx, now: int) -> bool:
@@ -161,9 +183,11 @@ async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: s
     return count
 
 
-async def retry(tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: int, error: str) -> None:
-    """Give it back, to be tried again at `due_at`."""
-    await tx.execute(
+async def retry(
+    tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: int, error: str, failed_at: int | None = None
+) -> bool:
+    """Give it back, to be tried again at `due_at`; it counts as failed from `failed_at` on. False when the claim was lost."""
+    kept = await tx.execute(
         _RETRY,
         source=event.source,
         id=event.id,
@@ -171,11 +195,13 @@ async def retry(tx: Tx, event: Event, claim_id: str, *, attempts: int, due_at: i
         attempts=attempts,
         due_at=due_at,
         error=error[:LONGEST_ERROR],
+        failed_at=failed_at,
     )
+    return kept > 0
 
 
-async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str) -> bool:
-    """Set it aside for staff, with the reason. False when the claim was lost."""
+async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str, failed_at: int | None = None) -> bool:
+    """Set it aside for staff, with the reason, failed from `failed_at` on. False when the claim was lost."""
     parked = await tx.execute(
         _PARK,
         source=event.source,
@@ -183,6 +209,7 @@ async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str
         claim=claim_id,
         attempts=attempts,
         error=error[:LONGEST_ERROR],
+        failed_at=failed_at,
     )
     return parked > 0
 
@@ -195,6 +222,16 @@ async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
 async def replay_parked(tx: Tx, source: str, subject: str, now: int) -> int:
     """Let every parked event of this subject be handled again. How many."""
     return await tx.execute(_REPLAY_PARKED, source=source, subject=subject, now=now)
+
+
+async def set_aside(tx: Tx, source: str, id: str, now: int, error: str) -> bool:
+    """Let an event that nobody has tried yet wait for staff, because of how it came. False when somebody has it."""
+    return await tx.execute(_SET_ASIDE, source=source, id=id, now=now, error=error[:LONGEST_ERROR]) > 0
+
+
+async def revive_all(tx: Tx, source: str, ids: Iterable[str], now: int) -> None:
+    """Those of these events that were set aside have come again as they should: handle them."""
+    await tx.execute_many(_REVIVE, [{"source": source, "id": id, "now": now} for id in sorted(ids)])
 
 
 async def read(tx: Tx, source: str, id: str) -> Event | None:
@@ -212,5 +249,5 @@ async def list_events(tx: Tx, source: str, status: str, before: int | None = Non
 def _event(row: Row) -> Event:
     return Event(
         row["source"], row["id"], row["type"], row["subject"], row["payload"], row["received_at"], row["status"],
-        row["attempts"], row["due_at"], row["done_at"], row["error"],
+        row["attempts"], row["due_at"], row["done_at"], row["error"], row["failed_at"],
     )  # fmt: skip

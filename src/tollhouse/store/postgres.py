@@ -99,6 +99,11 @@ class PostgresTx:
     async def execute_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> None:
         await self._connection.executemany(sql.for_postgres, [[row[name] for name in sql.parameters] for row in rows])
 
+    async def fetch_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+        given = [[row[name] for name in sql.parameters] for row in rows]
+        found: list[Row] = await self._connection.fetchmany(sql.for_postgres, given)
+        return found
+
 
 class PostgresStore:
     """One PostgreSQL database, shared with any number of processes and hosts."""

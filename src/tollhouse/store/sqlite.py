@@ -96,6 +96,11 @@ class SqliteTx:
     async def execute_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> None:
         await self._run(lambda: self._connection.executemany(sql.for_sqlite, rows))
 
+    async def fetch_many(self, sql: Sql, rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+        return await self._run(
+            lambda: [found for row in rows for found in self._connection.execute(sql.for_sqlite, row)]
+        )
+
     async def plain(self, text: str) -> None:
         await self._run(lambda: self._connection.execute(text))
 

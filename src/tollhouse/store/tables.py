@@ -30,6 +30,7 @@ inbox = Table(
     Column("claim", String(40)),
     Column("done_at", BigInteger),
     Column("error", Text),
+    Column("failed_at", BigInteger),  # since when it could not be handled; none once it was
     CheckConstraint("status in ('pending', 'done', 'parked')", name="status"),
 )
 Index(
@@ -39,6 +40,13 @@ Index(
     postgresql_where=text("status = 'pending'"),
 )
 Index("ix_inbox_subject", inbox.c.source, inbox.c.subject, inbox.c.status)
+Index("ix_inbox_received_at", inbox.c.source, inbox.c.received_at)
+Index(
+    "ix_inbox_failed",
+    inbox.c.failed_at,
+    sqlite_where=text("failed_at is not null"),
+    postgresql_where=text("failed_at is not null"),
+)
 
 outbox = Table(
     "outbox",

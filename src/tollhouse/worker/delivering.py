@@ -6,7 +6,7 @@ import structlog
 
 from tollhouse.alerts.channels.email import Undeliverable
 from tollhouse.kernel.clock import MINUTE
-from tollhouse.kernel.errors import ConfigurationError, TollhouseError
+from tollhouse.kernel.errors import ConfigurationError, TollhouseError, Unavailable
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Store, outbox
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
@@ -14,6 +14,8 @@ from tollhouse.store.outbox import Outgoing
 
 LEASE_MS = 2 * MINUTE
 AT_ONCE = 20
+MOST_ATTEMPTS_WHILE_AWAY = 80
+"""While the other side does not answer: 12 tries in the first hours, then one an hour, about three days in all."""
 
 Deliver = Callable[[Outgoing], Awaitable[None]]
 
@@ -45,7 +47,8 @@ async def deliver_once(store: Store, deliver: Deliver) -> bool:
 async def _failed(store: Store, item: Outgoing, claim_id: str, error: Exception) -> None:
     text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
     attempts = item.attempts + 1
-    parked = isinstance(error, (ConfigurationError, Undeliverable)) or attempts >= MOST_ATTEMPTS
+    most = MOST_ATTEMPTS_WHILE_AWAY if isinstance(error, Unavailable) else MOST_ATTEMPTS
+    parked = isinstance(error, (ConfigurationError, Undeliverable)) or attempts >= most
     now = store.clock.now_ms()
     async with store.transaction() as tx:
         if parked:

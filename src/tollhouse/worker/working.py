@@ -5,12 +5,15 @@ import asyncio
 import structlog
 
 from tollhouse.admission.lapsing import sweep
-from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited
+from tollhouse.alerts.actions import Messenger, deliver, open_messenger, send_what_waited, watch_and_tell
 from tollhouse.billing.attempts import forget_old_attempts
+from tollhouse.billing.counting import forget_old_counts
 from tollhouse.billing.reconciling import Reconciler, run_due
+from tollhouse.billing.refused import ask_about_refused
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
+from tollhouse.store import Store
 from tollhouse.worker.delivering import deliver_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
@@ -19,6 +22,8 @@ from tollhouse.worker.yielding import giving_way
 CUSTOMERS_WHILE_BUSY = 2
 CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
+WATCH_PAUSE_SECONDS = 5.0
+REFUSED_PAUSE_SECONDS = 15.0
 RECONCILIATION_PAUSE_SECONDS = 60.0
 NIGHTLY_CUSTOMERS_A_SECOND = 5.0  # about 15 calls: Stripe allows 25 in test mode, and customers are buying meanwhile
 
@@ -31,7 +36,7 @@ def jobs_of(house: House) -> list[Job]:
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
 
     async def post() -> bool:
-        return await deliver_once(store, lambda item: deliver(messenger, item))
+        return await deliver_once(store, lambda item: deliver(store, messenger, item))
 
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
@@ -39,17 +44,17 @@ def jobs_of(house: House) -> list[Job]:
             house.admission.forget(customer)
         return bool(lapsed)
 
-    async def tidy() -> bool:
-        async with store.transaction() as tx:
-            await forget_old_attempts(tx, store.clock.now_ms())
-            await send_what_waited(tx, messenger, store.clock.now_ms())
+    async def watching() -> bool:
+        if await watch_and_tell(store, messenger):
+            house.bells.outbox.set()
         return False
 
     jobs = [
+        Job("alerts", watching, WATCH_PAUSE_SECONDS),
         Job("outbox", post, 0.5, house.bells.outbox),
         Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
         Job("leases", lapse, 1.0),
-        Job("tidy", tidy, TIDY_PAUSE_SECONDS),
+        Job("tidy", lambda: _tidy(store, messenger), TIDY_PAUSE_SECONDS),
     ]
     if house.stripe is None:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
@@ -71,12 +76,27 @@ def jobs_of(house: House) -> list[Job]:
             await reconciler.give_back(run)
         return True
 
+    stripe = house.stripe
+
+    async def refused() -> bool:
+        return await ask_about_refused(store, stripe) > 0
+
     return [
         *jobs,
+        Job("refused_webhooks", refused, REFUSED_PAUSE_SECONDS, house.bells.watch),
         Job("inbox", gently, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
+
+
+async def _tidy(store: Store, messenger: Messenger) -> bool:
+    """What is too old to matter goes; e-mail that waited for its server goes out."""
+    async with store.transaction() as tx:
+        await forget_old_attempts(tx, store.clock.now_ms())
+        await forget_old_counts(tx, store.clock.now_ms())
+        await send_what_waited(tx, messenger, store.clock.now_ms())
+    return False
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:

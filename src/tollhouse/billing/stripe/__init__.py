@@ -3,7 +3,7 @@
 from tollhouse.billing.stripe.account import StripeAccount, opened
 from tollhouse.billing.stripe.gateway import PAGE as EVENTS_PAGE
 from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway
-from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, sign, verify
+from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, Reason, sign, verify
 from tollhouse.billing.stripe.translate import event as read_event
 from tollhouse.billing.stripe.translate import stated as read_stated
 
@@ -14,6 +14,7 @@ __all__ = [
     "TOLERANCE_SECONDS",
     "BadSignature",
     "Pace",
+    "Reason",
     "StripeAccount",
     "StripeGateway",
     "opened",

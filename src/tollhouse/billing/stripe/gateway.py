@@ -251,6 +251,10 @@ class StripeGateway:
         """Which customer of Stripe's made this payment. Raises NotFound."""
         return translate.name_of((await self._call("get", path_of("/v1/charges", charge), {}, wire.Charge)).customer)
 
+    async def event(self, event_id: str) -> str:
+        """An event as Stripe tells it, as JSON. Raises NotFound."""
+        return bytes(await self._call("get", path_of("/v1/events", event_id), {}, msgspec.Raw)).decode()
+
     # --- products and prices ---
 
     async def price(self, price_id: str) -> model.PriceFacts:

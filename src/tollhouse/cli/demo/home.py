@@ -162,6 +162,7 @@ def environment_of(home: Home, known: Secrets, url: str, sandbox_url: str, smtp_
         "STRIPE_API_BASE": sandbox_url,
         "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
         "MAIL_FROM": "Demo <demo@example.com>",
+        "STRIPE_ALERT_EMAIL": ADMIN_EMAIL,
     }
 
 

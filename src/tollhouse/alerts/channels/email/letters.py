@@ -23,7 +23,9 @@ class Letter(msgspec.Struct, frozen=True):
             return Letter(
                 _one_line(self.subject.format_map(values)),
                 self.heading.format_map(values),
-                tuple(paragraph.format_map(values) for paragraph in self.paragraphs),
+                tuple(
+                    part for paragraph in self.paragraphs for part in paragraph.format_map(values).split("\n\n") if part
+                ),
                 self.reason.format_map(values),
                 self.button.format_map(values),
                 self.small_print.format_map(values),
@@ -97,17 +99,47 @@ LETTERS: dict[tuple[str, str], Letter] = {
         button="Ouvrir mon compte",
         reason="Vous recevez ce message, une seule fois, parce que vous avez confirmé cette adresse chez {product}.",
     ),
-    ("operator_alert", "en"): Letter(
-        subject="[{product}, {environment}] {title}",
+    ("alerts_opened", "en"): Letter(
+        subject="[{product}, {environment}] {severity}: {title}",
         heading="{title}",
-        paragraphs=("{detail}", "What to do: {fix}"),
+        paragraphs=("This needs somebody:", "{list}"),
         button="Open the staff pages",
         reason="You receive this because your address is STRIPE_ALERT_EMAIL of the environment {environment} of {product}.",
     ),
-    ("operator_alert", "fr"): Letter(
-        subject="[{product}, {environment}] {title}",
+    ("alerts_opened", "fr"): Letter(
+        subject="[{product}, {environment}] {severity} : {title}",
         heading="{title}",
-        paragraphs=("{detail}", "À faire : {fix}"),
+        paragraphs=("Quelqu’un doit s’en occuper :", "{list}"),
+        button="Ouvrir l’administration",
+        reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
+        "de {product}.",
+    ),
+    ("alerts_reminder", "en"): Letter(
+        subject="[{product}, {environment}] still: {title}",
+        heading="Still so: {title}",
+        paragraphs=("This has not ended. You will not be reminded again.", "{list}"),
+        button="Open the staff pages",
+        reason="You receive this because your address is STRIPE_ALERT_EMAIL of the environment {environment} of {product}.",
+    ),
+    ("alerts_reminder", "fr"): Letter(
+        subject="[{product}, {environment}] toujours : {title}",
+        heading="Toujours en cours : {title}",
+        paragraphs=("Ce n’est pas terminé. Il n’y aura pas d’autre rappel.", "{list}"),
+        button="Ouvrir l’administration",
+        reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
+        "de {product}.",
+    ),
+    ("alerts_ended", "en"): Letter(
+        subject="[{product}, {environment}] over: {title}",
+        heading="Over: {title}",
+        paragraphs=("This has ended:", "{list}"),
+        button="Open the staff pages",
+        reason="You receive this because your address is STRIPE_ALERT_EMAIL of the environment {environment} of {product}.",
+    ),
+    ("alerts_ended", "fr"): Letter(
+        subject="[{product}, {environment}] terminé : {title}",
+        heading="Terminé : {title}",
+        paragraphs=("C’est terminé :", "{list}"),
         button="Ouvrir l’administration",
         reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
         "de {product}.",

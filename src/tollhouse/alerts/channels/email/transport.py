@@ -59,8 +59,17 @@ class Mailer:
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = sorted({recipient.code for recipient in error.recipients})
             if codes and codes[0] >= 500:
-                raise Undeliverable(f"the mail server refused the recipient ({codes[0]})") from error
+                raise Undeliverable(
+                    f"the mail server refused the recipient ({codes[0]})",
+                    fix="check the address; for alerts it is STRIPE_ALERT_EMAIL",
+                ) from error
             raise Unavailable(f"the mail server does not take the recipient now ({codes})") from error
+        except aiosmtplib.SMTPSenderRefused as error:
+            raise (Undeliverable if error.code >= 500 else Unavailable)(
+                f"the mail server refused the sender ({error.code})",
+                setting="MAIL_FROM",
+                fix="set MAIL_FROM to an address that this server may send for",
+            ) from error
         except aiosmtplib.SMTPResponseException as error:
             if error.code >= 500:
                 raise Undeliverable(f"the mail server refused the message ({error.code})") from error

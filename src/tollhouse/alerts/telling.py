@@ -1,0 +1,89 @@
+"""Who is told of which alert, when: grouped letters, one reminder, and the end. Decided once, in one transaction.
+
+A hundred failures are one alert; alerts that open together are one letter; letters of openings are at least five
+minutes apart, unless something critical opens. What is decided is put into the outbox, which sends it at least once.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tollhouse.alerts import queries
+from tollhouse.alerts.incidents import alert_of
+from tollhouse.alerts.model import BETWEEN_LETTERS_MS, SEVERITIES, WAITS_MS, Alert
+from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.facts import AlertTold, MailRequested
+from tollhouse.store import Sql, Tx, outbox
+
+MOST_IN_A_LETTER = 20
+
+
+class Readers(msgspec.Struct, frozen=True):
+    """Who is told: an address and its language, a webhook's receiver; either may be missing."""
+
+    email: str | None
+    locale: str
+    environment: str
+    url: str
+    by_webhook: bool
+
+
+async def tell(tx: Tx, readers: Readers, remind_after_ms: int, now: int) -> int:
+    """Put what there is to tell into the outbox; the number of alerts told."""
+    opened = await _to_open(tx, now)
+    reminded = [alert_of(row) for row in await tx.fetch(queries.TO_REMIND, before=now - remind_after_ms)]
+    ended = [alert_of(row) for row in await tx.fetch(queries.TO_END)]
+    for kind, alerts, mark in (
+        ("opened", opened, queries.TOLD), ("reminder", reminded, queries.REMINDED), ("ended", ended, queries.END_TOLD),
+    ):  # fmt: skip
+        await _put(tx, readers, kind, alerts, mark, now)
+    return len(opened) + len(reminded) + len(ended)
+
+
+async def _to_open(tx: Tx, now: int) -> list[Alert]:
+    """What opened and has waited long enough; the others that are open go along."""
+    waiting = [alert_of(row) for row in await tx.fetch(queries.TO_OPEN)]
+    if not any(found.opened_at + WAITS_MS.get(found.severity, 0) <= now for found in waiting):
+        return []
+    last = await tx.fetch_one(queries.LAST_LETTER)
+    soon = last is not None and last["at"] is not None and last["at"] > now - BETWEEN_LETTERS_MS
+    return [] if soon and all(found.severity != "critical" for found in waiting) else waiting
+
+
+async def _put(tx: Tx, readers: Readers, kind: str, alerts: Sequence[Alert], mark: Sql, now: int) -> None:
+    if not alerts:
+        return
+    alerts = sorted(alerts, key=lambda found: (SEVERITIES.index(found.severity), found.opened_at))
+    for alert in alerts:
+        await tx.execute(mark, id=alert.id, now=now)
+    if readers.email is not None:
+        values = _letter(kind, alerts, readers)
+        await outbox.put(tx, MailRequested(f"alerts_{kind}", readers.email, readers.locale, values), now=now)
+    if readers.by_webhook:
+        await outbox.put(tx, AlertTold(kind, [_told(alert) for alert in alerts]), now=now)
+
+
+def _letter(kind: str, alerts: Sequence[Alert], readers: Readers) -> dict[str, str]:
+    first, more = alerts[0], len(alerts) - 1
+    paragraphs = []
+    for alert in alerts[:MOST_IN_A_LETTER]:
+        times = f" (× {alert.happened})" if alert.happened > 1 else ""
+        paragraphs += [f"[{alert.severity}] {alert.title}{times}", alert.detail]
+        paragraphs += [f"→ {alert.fix}"] if kind != "ended" else []
+    if len(alerts) > MOST_IN_A_LETTER:
+        paragraphs.append(f"… + {len(alerts) - MOST_IN_A_LETTER}")
+    return {
+        "title": first.title + (f" (+ {more})" if more else ""),
+        "severity": first.severity,
+        "list": "\n\n".join(paragraphs),
+        "environment": readers.environment,
+        "url": readers.url,
+    }
+
+
+def _told(alert: Alert) -> dict[str, str]:
+    return {
+        "id": alert.id, "key": alert.key, "severity": alert.severity, "title": alert.title, "detail": alert.detail,
+        "fix": alert.fix, "happened": str(alert.happened), "opened_at": rfc3339(alert.opened_at),
+        "ended_at": "" if alert.ended_at is None else rfc3339(alert.ended_at),
+    }  # fmt: skip

@@ -1,0 +1,277 @@
+"""Alerts as they are received: one letter for a hundred failures, one reminder, the end; by e-mail and signed webhook."""
+
+from __future__ import annotations
+
+import base64
+import email.policy
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+
+import pytest
+from aiohttp import web
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.support.postgres import free_port
+from tollhouse.alerts.actions import Messenger, deliver, watch_and_tell
+from tollhouse.alerts.channels.email import Mailer, Sender
+from tollhouse.alerts.channels.webhook import Caller
+from tollhouse.alerts.incidents import newest_alerts
+from tollhouse.billing.counting import Tally
+from tollhouse.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from tollhouse.kernel.facts import Fact, OperatorAlert, PaymentFailed
+from tollhouse.settings import MonitoringSettings
+from tollhouse.store import Sql, open_store, outbox, schema
+from tollhouse.store.opening import AnyStore
+from tollhouse.worker.delivering import deliver_once
+
+SETTINGS = MonitoringSettings(HOUR, 10, 25, 5, 15, 6 * HOUR, None, None)
+SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ok!").decode()
+
+
+class Postbox:
+    """What arrives at a mail server that may be away (`refuse`)."""
+
+    def __init__(self) -> None:
+        self.received: list[EmailMessage] = []
+        self.refuse: str | None = None
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.refuse:
+            return self.refuse
+        assert isinstance(envelope.content, bytes)
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        self.received.append(message)
+        return "250 taken"
+
+    @property
+    def subjects(self) -> list[str]:
+        return [str(message["subject"]) for message in self.received]
+
+    def text(self, number: int) -> str:
+        plain = self.received[number].get_body(("plain",))
+        assert plain is not None
+        return str(plain.get_content())
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture
+def staff(postbox: Postbox) -> Iterator[Messenger]:
+    """Staff who read English, at an SMTP server of their own."""
+    port = free_port()
+    controller = Controller(postbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    sender = Sender("AURION", "AURION <hello@aurion.app>")
+    mailer = Mailer(f"smtp://127.0.0.1:{port}")
+    try:
+        yield Messenger(sender, mailer, "staging", "en", "https://aurion.app/admin", "staff@aurion.app", None, SETTINGS)
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def upgraded_url(database_url: str) -> str:
+    schema.upgrade(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def store(upgraded_url: str) -> AsyncIterator[AnyStore]:
+    opened = await open_store(upgraded_url)
+    yield opened
+    await opened.close()
+
+
+async def put(store: AnyStore, *facts: Fact) -> None:
+    async with store.transaction() as tx:
+        for fact in facts:
+            await outbox.put(tx, fact, now=store.clock.now_ms())
+
+
+async def work(store: AnyStore, staff: Messenger, later_ms: int = 0) -> None:
+    """Time passes; the worker delivers, watches, tells, delivers."""
+    store.clock.test_offset_ms += later_ms
+    for _ in range(2):
+        while await deliver_once(store, lambda item: deliver(store, staff, item)):
+            pass
+        await watch_and_tell(store, staff)
+    while await deliver_once(store, lambda item: deliver(store, staff, item)):
+        pass
+
+
+def broken(key: str, severity: str = "high") -> OperatorAlert:
+    return OperatorAlert(key, severity, f"Broken {key}", "It does not work.", "Mend it.")
+
+
+@pytest.mark.row("U7")
+async def test_a_hundred_failures_are_one_letter(store: AnyStore, staff: Messenger, postbox: Postbox) -> None:
+    await put(store, *[PaymentFailed("cus_1", f"in_{number}", 900, "usd", declined=True) for number in range(100)])
+    await work(store, staff)
+    assert postbox.received == []  # others may join it
+    await work(store, staff, 11 * SECOND)
+    assert postbox.subjects == ["[AURION, staging] high: Payments of customers fail"]
+    assert "(× 100)" in postbox.text(0)
+    assert "Nothing is broken here" in postbox.text(0)
+    await put(store, PaymentFailed("cus_1", "in_x", 900, "usd", declined=True))
+    await work(store, staff, MINUTE)
+    assert len(postbox.received) == 1
+
+
+@pytest.mark.row("U7")
+async def test_what_opens_together_is_told_together_the_worst_first(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    await put(store, broken("a", "medium"), broken("b"), broken("c", "medium"))
+    await work(store, staff)
+    await work(store, staff, 11 * SECOND)
+    assert postbox.subjects == ["[AURION, staging] high: Broken b (+ 2)"]
+    assert all(f"Broken {key}" in postbox.text(0) for key in "abc")
+
+    await put(store, broken("d"))
+    await work(store, staff, 11 * SECOND)
+    assert len(postbox.received) == 1  # the next letter waits its five minutes
+    await work(store, staff, 5 * MINUTE)
+    assert postbox.subjects[1:] == ["[AURION, staging] high: Broken d"]
+
+
+@pytest.mark.row("U7")
+async def test_a_failed_webhook_is_medium_and_waits_a_minute(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    await put(store, broken("pack_not_granted:x", "medium"))
+    await work(store, staff)
+    await work(store, staff, 30 * SECOND)
+    assert postbox.received == []
+    await work(store, staff, 31 * SECOND)
+    assert postbox.subjects == ["[AURION, staging] medium: Broken pack_not_granted:x"]
+
+
+@pytest.mark.row("U7")
+async def test_there_is_one_reminder_and_then_the_end(store: AnyStore, staff: Messenger, postbox: Postbox) -> None:
+    await put(store, broken("custom"))
+    await work(store, staff)
+    await work(store, staff, 11 * SECOND)
+    await work(store, staff, 6 * HOUR)
+    await work(store, staff, 6 * HOUR)
+    assert [subject.split("] ")[1] for subject in postbox.subjects] == ["high: Broken custom", "still: Broken custom"]
+    await work(store, staff, DAY)
+    assert postbox.subjects[-1] == "[AURION, staging] over: Broken custom"
+    await work(store, staff, DAY)
+    assert len(postbox.received) == 3
+
+
+@pytest.mark.row("U6", "U7")
+async def test_the_health_opens_an_alert_at_once_and_ends_it(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    tally = Tally()
+    tally.add("payment_failed", store.clock.now_ms())
+    async with store.transaction() as tx:
+        await tally.write(tx)
+    await work(store, staff)
+    assert postbox.subjects == ["[AURION, staging] critical: Payments are critical"]
+    await work(store, staff, MINUTE)
+    async with store.reading() as tx:
+        (alert,) = await newest_alerts(tx)
+    assert (alert.happened, alert.ended_at) == (1, None)
+    await work(store, staff, 2 * HOUR)
+    assert postbox.subjects[1:] == ["[AURION, staging] over: Payments are critical"]
+
+
+async def test_what_is_over_before_it_was_told_is_never_told(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    await put(store, broken("inbox_parked:cus_x", "medium"))
+    await work(store, staff)
+    await work(store, staff, HOUR)
+    assert postbox.received == []  # nothing of cus_x is parked (any more)
+
+
+@pytest.mark.row("U7")
+async def test_a_mail_server_that_is_away_for_a_night_gets_the_letter_in_the_morning(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    postbox.refuse = "451 later, please"
+    await put(store, broken("custom"))
+    for _ in range(40):
+        await work(store, staff, 15 * MINUTE)
+    assert postbox.received == []
+    postbox.refuse = None
+    await work(store, staff, HOUR)
+    assert "[AURION, staging] high: Broken custom" in postbox.subjects
+    identifiers = [message["message-id"] for message in postbox.received]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+async def test_a_fact_delivered_twice_counts_once(store: AnyStore, staff: Messenger) -> None:
+    await put(store, broken("custom"))
+    async with store.transaction() as tx:
+        (item,) = await outbox.claim(tx, store.clock.now_ms(), 60_000, "clm_that_died", 1)
+    await deliver(store, staff, item)
+    await deliver(store, staff, item)
+    async with store.reading() as tx:
+        assert [alert.happened for alert in await newest_alerts(tx)] == [1]
+
+
+@asynccontextmanager
+async def receiver(statuses: list[int]) -> AsyncIterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """Somebody who takes webhooks, answering these statuses one after another and then 204."""
+    taken: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        return web.Response(status=statuses.pop(0) if statuses else 204)
+
+    application = web.Application()
+    application.router.add_post("/alerts", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}/alerts", taken
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_webhook_is_signed_by_the_convention_and_tried_again(store: AnyStore, staff: Messenger) -> None:
+    async with receiver([500]) as (url, taken):
+        caller = Caller(url, SECRET)
+        by_webhook = Messenger(
+            staff.sender, staff.mailer, "staging", "en", staff.staff_url, None, caller, SETTINGS
+        )  # fmt: skip
+        await put(store, broken("custom"))
+        await work(store, by_webhook)
+        await work(store, by_webhook, 11 * SECOND)
+        await work(store, by_webhook, MINUTE)
+    (first, _), (headers, body) = taken
+    assert first["webhook-id"] == headers["webhook-id"]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.digest(b"a secret of thirty-two bytes ok!", signed, hashlib.sha256)).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    told = json.loads(body)
+    assert (told["type"], told["data"]["environment"]) == ("alert.opened", "staging")
+    assert [(alert["key"], alert["fix"]) for alert in told["data"]["alerts"]] == [("custom", "Mend it.")]
+
+
+async def test_an_address_where_nobody_listens_is_told_with_its_fix(store: AnyStore, staff: Messenger) -> None:
+    async with receiver([404]) as (url, _):
+        by_webhook = Messenger(
+            staff.sender, staff.mailer, "staging", "en", staff.staff_url, None, Caller(url, SECRET), SETTINGS
+        )  # fmt: skip
+        await put(store, broken("custom"))
+        await work(store, by_webhook)
+        await work(store, by_webhook, 11 * SECOND)
+    async with store.reading() as tx:
+        (kept,) = await tx.fetch(Sql("select error from outbox where parked_at is not null"))
+    assert "nothing receives alerts there (404)" in str(kept["error"])
+    assert "check ALERT_WEBHOOK_URL" in str(kept["error"])
