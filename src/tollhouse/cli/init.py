@@ -1,5 +1,6 @@
 """`tollhouse init`: a configuration to start from."""
 
+import base64
 import secrets
 import shlex
 from importlib import resources
@@ -12,7 +13,7 @@ from tollhouse.cli.output import emit
 from tollhouse.kernel.errors import Conflict, NotFound, Unavailable
 from tollhouse.settings.dotenv_example import dotenv_example
 from tollhouse.settings.problems import did_you_mean, listed
-from tollhouse.settings.table import SETTINGS
+from tollhouse.settings.table import SETTINGS, Setting
 
 PRESETS = ("aigate", "aurion", "upiik", "luneo")
 _IGNORED = (".env", "*.db", "*.db-wal", "*.db-shm")
@@ -73,8 +74,15 @@ def _local_secrets() -> str:
     lines = ["# Secrets of this machine's development environment. Never commit this file.", ""]
     for setting in SETTINGS:
         if setting.generate:
-            lines += [f"# {setting.meaning}", f"{setting.variable}={secrets.token_urlsafe(48)}", ""]
+            lines += [f"# {setting.meaning}", f"{setting.variable}={_made(setting)}", ""]
     return "\n".join(lines)
+
+
+def _made(setting: Setting) -> str:
+    """What the command of `setting.generate` would make."""
+    if "whsec_" in setting.generate:
+        return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    return secrets.token_urlsafe(48)
 
 
 def _write(path: Path, text: str, *, private: bool) -> None:
