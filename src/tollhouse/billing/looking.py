@@ -8,8 +8,13 @@ from tollhouse.kernel.errors import NotFound
 from tollhouse.store import Store
 
 
-async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id: str) -> Snapshot:
-    """The customer's lists, each read to its end, and the prices of lines that no subscription has any more."""
+async def look(
+    store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id: str, *, with_refunds: bool = False
+) -> Snapshot:
+    """The customer's lists, each read to its end, and the prices of lines that no subscription has any more.
+
+    What was given back is asked for where the terms need it, or `with_refunds`: it is a list of its own.
+    """
     snapshot = await gateway.snapshot(stripe_id)
     known = snapshot.facts_of_prices()
     wanted = {
@@ -35,7 +40,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, stripe_id
         {name: facts for name, facts in further.items() if facts is not None},
         snapshot.purchases,
         snapshot.awaited,
-        await gateway.refunded(stripe_id) if catalog.terms.on_refund == "take_back" else {},
+        await gateway.refunded(stripe_id) if with_refunds or catalog.terms.on_refund == "take_back" else None,
     )
 
 

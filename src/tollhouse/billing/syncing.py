@@ -93,7 +93,8 @@ class Syncer:
             return
         await go_on_with_cards(self.gateway, known.id, read)
         payments = await payments_named(self.gateway, read)
-        snapshot = await look(self.store, self.catalog, self.gateway, known.id)
+        given_back = any(event.type.startswith("charge.") for event in read)
+        snapshot = await look(self.store, self.catalog, self.gateway, known.id, with_refunds=given_back)
         stated = [
             told
             for event in events

@@ -5,13 +5,15 @@ import asyncio
 import structlog
 
 from tollhouse.admission.lapsing import sweep
-from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited
+from tollhouse.alerts.actions import open_messenger, send_what_waited
 from tollhouse.billing.attempts import forget_old_attempts
+from tollhouse.billing.files import Fetcher
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
 from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.handing import hand_over
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 
@@ -28,8 +30,10 @@ def jobs_of(house: House) -> list[Job]:
     store, catalog = house.store, house.catalog
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
 
+    handing = hand_over(house, messenger)
+
     async def post() -> bool:
-        return await deliver_once(store, lambda item: deliver(messenger, item))
+        return await deliver_once(store, handing)
 
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
@@ -71,6 +75,7 @@ def jobs_of(house: House) -> list[Job]:
         *jobs,
         Job("inbox", syncer.work_once, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
+        Job("invoices", Fetcher(store, house.stripe).work_once, 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
 
