@@ -21,14 +21,12 @@ def text_of(address: str) -> str:
     return "\n".join(page.extract_text() for page in reader.pages)
 
 
-def paid(
-    client: stripe.StripeClient, customer: str, *amounts: int, currency: str = "usd"
-) -> stripe.Invoice:
+def paid(client: stripe.StripeClient, customer: str, *amounts: int, currency: str = "usd") -> stripe.Invoice:
     for amount in amounts:
         item = {"customer": customer, "amount": amount, "currency": currency, "description": f"Work of {amount}"}
         client.v1.invoice_items.create(item)  # type: ignore[arg-type]
     made = client.v1.invoices.create(
-        {"customer": customer, "currency": currency, "pending_invoice_items_behavior": "include"}  # type: ignore[typeddict-item]
+        {"customer": customer, "currency": currency, "pending_invoice_items_behavior": "include"}
     )
     return client.v1.invoices.pay(made.id)
 

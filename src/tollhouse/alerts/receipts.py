@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import structlog
 from babel.dates import format_date
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 
 from tollhouse.alerts.actions import Messenger
 from tollhouse.alerts.channels.email import Attachment, render
@@ -66,6 +66,8 @@ def _money(money: Money, locale: str) -> str:
     digits = minor_digits(money.currency)
     place = _TERRITORIES.get(locale, "en_US")
     value = Decimal(money.amount_minor).scaleb(-digits)
-    pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    pattern = f"{pattern}\u00a0¤" if place == "fr_FR" else f"¤{pattern}"
-    return format_currency(value, money.currency.upper(), pattern, locale=place, currency_digits=False)
+    code = money.currency.upper()
+    figure = "#,##0" + ("." + "0" * digits if digits else "")
+    gap = "\u00a0" if get_currency_symbol(code, place)[-1].isalpha() else ""
+    pattern = f"{figure}\u00a0¤" if place == "fr_FR" else f"¤{gap}{figure}"
+    return format_currency(value, code, pattern, locale=place, currency_digits=False)

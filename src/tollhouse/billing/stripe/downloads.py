@@ -31,6 +31,8 @@ async def invoice_pdf(gateway: StripeGateway, invoice: str) -> bytes:
 async def download(address: str, *, plain: bool = False) -> bytes:
     """The PDF at this address; without TLS only where it is `plain`. Raises Unavailable for whatever else is there."""
     allowed = ("https", "http") if plain else ("https",)
+    if urlsplit(address).scheme not in allowed:
+        raise _no_pdf("its address is not encrypted")
     secure = ssl.create_default_context(cafile=stripe.ca_bundle_path)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
     try:
