@@ -92,6 +92,7 @@ MISTAKES = [
     ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
     ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
     ("[plans.free]", '[billing]\non_refund = "take"\n[plans.free]', "billing.on_refund", '"keep" or "take_back"'),
+    ("[plans.free]", "[billing]\nreceipts = 1\n[plans.free]", "billing.receipts", "true or false"),
     ("[plans.free]", '[billing]\nautomatic_tax = "yes"\n[plans.free]', "billing.automatic_tax", "true or false"),
     ("[plans.free]", '[billing]\nbilling_address = "always"\n[plans.free]', "billing.billing_address", '"auto" or "required"'),
     # the product

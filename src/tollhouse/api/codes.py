@@ -108,6 +108,8 @@ NAMES = Chapter(
     "What was named",
     "It does not exist, or not for this caller.",
     (
+        Code("invoice_not_found", 404, "This customer has no such invoice.", "Open it from the list of invoices."),
+        Code("no_invoice_pdf", 404, "The PDF of this invoice is not there: not yet, or it is not paid, or of nothing.", "Try again in some minutes."),
         Code("customer_not_found", 404, "No customer has this id, member or `external_id`.", "Create it first with `POST /v1/customers`."),
         Code("user_not_found", 404, "There is no such user.", "Use the id exactly as it was answered."),
         Code("admission_not_found", 404, "There is no such admission.", "Use the id that admit answered."),
@@ -180,6 +182,7 @@ OPERATING = Chapter(
         Code("error", None, "An error without a code of its own.", "Read its text."),
         Code("parked", None, "An event could not be applied, and waits for staff.", "Do what its text says, then replay it."),
         Code("fence_lost", None, "Somebody else applied a look at this customer meanwhile.", "Nothing: it is looked at again."),
+        Code("invoice_pdf_unavailable", None, "Stripe's PDF of an invoice could not be fetched.", "Run `tollhouse invoices fetch CUSTOMER` later."),
         Code("not_visible_yet", None, "Stripe does not list yet what the event tells of.", "Nothing: it is tried again."),
         Code("unknown_customer", None, "A Stripe customer bought a plan and is linked to nobody.", "Set `tollhouse_customer` in its metadata, then replay the event."),
         Code("linked_otherwise", None, "The customer has another Stripe customer already.", "Cancel what was bought with this one, or merge the two in Stripe."),

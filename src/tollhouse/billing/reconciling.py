@@ -99,7 +99,7 @@ class Reconciler:
     def __init__(
         self, store: Store, catalog: Catalog, gateway: StripeGateway, customers_a_second: float | None = None
     ) -> None:
-        """`customers_a_second` slows it down beside a gateway that others use; each costs two or three calls."""
+        """`customers_a_second` slows it down beside a gateway that others use; each costs three or four calls."""
         self.store = store
         self.catalog = catalog
         self.gateway = gateway
@@ -200,7 +200,7 @@ class Reconciler:
                     fresh = await link_of_stripe(tx, link.id)
                 if fresh is None:  # unlinked meanwhile
                     return ()
-                snapshot = await look(self.store, self.catalog, self.gateway, link, packs=True)
+                snapshot = await look(self.store, self.catalog, self.gateway, link, packs=True, refunds=True)
                 return await self._settle(run, fresh, snapshot)
             except FenceLost:
                 continue
@@ -212,8 +212,7 @@ class Reconciler:
 
     async def _settle(self, run: Run, link: Link, snapshot: Snapshot) -> tuple[Difference, ...]:
         """Apply the look and compare before with after, in one transaction; a dry run takes it back."""
-        customer = link.customer
-        now = self._now()
+        customer, now = link.customer, self._now()
         try:
             async with self.store.transaction() as tx:
                 before = await _facts(tx, self.catalog, customer, snapshot, now)
@@ -340,6 +339,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
             f"{name} status": row["status"],
             f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
             f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
+            f"{name} given back": f"{row['refunded_minor'] or 0} {row['currency']}",
         }
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"

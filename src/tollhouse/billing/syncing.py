@@ -94,8 +94,10 @@ class Syncer:
             return
         await go_on_with_cards(self.gateway, known.id, read)
         payments = await payments_named(self.gateway, read)
-        paid_a_page = any(event.type.startswith("checkout.session.") for event in read)
-        snapshot = await look(self.store, self.catalog, self.gateway, known, packs=paid_a_page)
+        snapshot = await look(
+            self.store, self.catalog, self.gateway, known,
+            packs=_any_of(read, "checkout.session."), refunds=_any_of(read, "charge."),
+        )  # fmt: skip
         stated = [
             told
             for event in events
@@ -241,6 +243,10 @@ async def look_again_due(store: Store) -> bool:
             await inbox.receive(tx, SOURCE, identifier, LOOK_AGAIN_TYPE, row["id"], "{}", now)
             await tx.execute(queries.LINK_LOOKED_AT, id=row["id"], due_at=row["due_at"])
     return bool(due)
+
+
+def _any_of(events: list[WebhookEvent], kind: str) -> bool:
+    return any(event.type.startswith(kind) for event in events)
 
 
 def _asked_to_wait_ms(error: Exception) -> int:

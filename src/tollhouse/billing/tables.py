@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -92,8 +93,27 @@ invoice = Table(
     Column("next_attempt_at", BigInteger),
     Column("page_url", Text),
     Column("pdf_url", Text),
+    # Of what was paid: given back or lost to a dispute; taken off by credit notes. None: nothing.
+    Column("refunded_minor", BigInteger),
+    Column("credited_minor", BigInteger),
     PrimaryKeyConstraint("cell", "customer", "id"),
 )
+
+invoice_file = Table(
+    "invoice_file",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("invoice", String(255), nullable=False),
+    Column("due_at", BigInteger),  # when to ask Stripe for it; none: it is there, or given up
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Column("receipt_by", BigInteger),  # until when its receipt waits for it; none: it has gone, or there is none
+    Column("fetched_at", BigInteger),
+    Column("pdf", LargeBinary),  # at most files.LARGEST_BYTES
+    PrimaryKeyConstraint("cell", "customer", "invoice"),
+)
+Index("ix_invoice_file_due_at", invoice_file.c.due_at)
 
 payment_intent = Table(
     "payment_intent",

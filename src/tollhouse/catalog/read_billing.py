@@ -20,5 +20,6 @@ def read_billing(table: Table) -> Terms:
     automatic_tax, tax_ids = table.boolean("automatic_tax"), table.boolean("tax_ids")
     asked = table.choice("billing_address", ("auto", "required"), "auto")
     address: BillingAddress = "required" if asked == "required" else "auto"
+    receipts = table.boolean("receipts", True)
     table.finish()
-    return Terms(grace_ms, "take_back" if chosen == "take_back" else "keep", automatic_tax, tax_ids, address)
+    return Terms(grace_ms, "take_back" if chosen == "take_back" else "keep", automatic_tax, tax_ids, address, receipts)

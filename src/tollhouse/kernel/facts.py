@@ -38,6 +38,20 @@ class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
     payment: str = ""
 
 
+class ReceiptRequested(Fact, frozen=True, tag="receipt.requested"):
+    """A paid invoice has to be told to its customer, with its PDF where that is there; read when it is sent."""
+
+    customer: str
+    invoice: str
+
+
+class LanguageChosen(Fact, frozen=True, tag="customer.language.chosen"):
+    """A customer reads another language from now on; Stripe writes its invoices in it."""
+
+    customer: str
+    locale: str
+
+
 class OperatorAlert(Fact, frozen=True, tag="operator.alert"):
     """Something that staff must look at; `key` groups repetitions."""
 

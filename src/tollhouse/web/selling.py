@@ -56,7 +56,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
     async with site.house.store.reading() as tx:
         account = await load(site, visit, tx)
         subscription = await subscription_of(tx, account.customer)
-        invoices = await invoices_of(tx, account.customer, most=24)
+        invoices = await invoices_of(tx, account.customer)
         session = visit.shell.query.get("session", "")
         own = await currency_of(tx, account.customer)
         quotes = await quotes_of(tx, account.customer, account.now)

@@ -5,9 +5,10 @@ import asyncio
 import structlog
 
 from tollhouse.admission.lapsing import sweep
-from tollhouse.alerts.actions import Messenger, deliver, open_messenger, send_what_waited, watch_and_tell
+from tollhouse.alerts.actions import Messenger, open_messenger, send_what_waited, watch_and_tell
 from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.counting import forget_old_counts
+from tollhouse.billing.files import Fetcher
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.refused import ask_about_refused
 from tollhouse.billing.syncing import Syncer, look_again_due
@@ -15,6 +16,7 @@ from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
 from tollhouse.store import Store
 from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.handing import hand_over
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 from tollhouse.worker.yielding import giving_way
@@ -35,8 +37,10 @@ def jobs_of(house: House) -> list[Job]:
     store, catalog = house.store, house.catalog
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
 
+    handing = hand_over(house, messenger)
+
     async def post() -> bool:
-        return await deliver_once(store, lambda item: deliver(store, messenger, item))
+        return await deliver_once(store, handing)
 
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
@@ -86,6 +90,7 @@ def jobs_of(house: House) -> list[Job]:
         Job("refused_webhooks", refused, REFUSED_PAUSE_SECONDS, house.bells.watch),
         Job("inbox", gently, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
+        Job("invoices", Fetcher(store, house.stripe).work_once, 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
 

@@ -144,7 +144,35 @@ LETTERS: dict[tuple[str, str], Letter] = {
         reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
         "de {product}.",
     ),
+    ("receipt", "en"): Letter(
+        subject="Your receipt from {product}: {paid}",
+        heading="{paid} paid",
+        paragraphs=("Thank you. The invoice {number} is paid since {day}.", "{tax}", "{file}"),
+        button="See my invoices",
+        reason="You receive this because your account at {product} paid this invoice.",
+    ),
+    ("receipt", "fr"): Letter(
+        subject="Votre reçu {product} : {paid}",
+        heading="{paid} réglés",
+        paragraphs=("Merci. La facture {number} est réglée depuis le {day}.", "{tax}", "{file}"),
+        button="Voir mes factures",
+        reason="Vous recevez ce message parce que votre compte {product} a réglé cette facture.",
+    ),
 }
+
+RECEIPT_WORDS = {
+    "en": {
+        "tax": "It comes to {net} and {tax} of tax.",
+        "attached": "The invoice is attached as a PDF, and stays with your other invoices.",
+        "later": "Its PDF will stand with your other invoices in a while.",
+    },
+    "fr": {
+        "tax": "Elle s’élève à {net}, plus {tax} de TVA.",
+        "attached": "Vous la trouverez jointe en PDF ; elle reste aussi parmi vos autres factures.",
+        "later": "Son PDF se trouvera sous peu parmi vos autres factures.",
+    },
+}
+"""What a receipt says only where it is so."""
 
 
 def letter(template: str, locale: str) -> Letter:
