@@ -17,6 +17,7 @@ from tollhouse.billing.model import (
     Purchase,
     Snapshot,
 )
+from tollhouse.billing.telling import tell_bought
 from tollhouse.catalog.model import Catalog, Pack, PackPrice
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
@@ -108,9 +109,11 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
         new = NewLot(purchase.meter, purchase.amount, "bought", purchase.expires_at)
         note: dict[str, object] = {"session": purchase.session, "pack": purchase.pack}
         try:
-            granted += await ledger.grant_bought(
+            if await ledger.grant_bought(
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
-            )
+            ):
+                granted += 1
+                await tell_bought(tx, customer, purchase, now)
         except (InvalidRequest, Conflict) as error:
             alert = _not_granted(customer, purchase, str(error))
             await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)

@@ -142,6 +142,7 @@ class Terms(msgspec.Struct, frozen=True):
     automatic_tax: bool = False  # Stripe Tax works out the tax of what Checkout sells
     tax_ids: bool = False  # Checkout takes a business's VAT id
     billing_address: BillingAddress = "auto"  # whether Checkout always asks for it
+    balance_thresholds: tuple[int, ...] = (80,)  # percent used at which a balance is told, ascending
 
 
 class Catalog(msgspec.Struct, frozen=True):

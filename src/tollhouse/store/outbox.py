@@ -79,11 +79,16 @@ async def put(tx: Tx, fact: Fact, *, customer: str | None = None, now: int) -> s
 
 async def put_once(tx: Tx, fact: Fact, key: str, *, customer: str | None = None, now: int) -> bool:
     """As `put`, once for this kind of fact and key for as long as the row is kept. False when it was put before."""
+    identifier, tag, payload = row_once(fact, key)
+    row: dict[str, Value] = {"id": identifier, "fact": tag, "customer": customer, "payload": payload}
+    return await tx.execute(_INSERT_ONCE, **row, now=now) > 0
+
+
+def row_once(fact: Fact, key: str) -> tuple[str, str, str]:
+    """(id, fact, payload) of what is put once, for a writer with a statement of its own."""
     tag = str(fact.__struct_config__.tag)
     digest = int.from_bytes(hashlib.blake2b(f"{tag}\n{key}".encode(), digest_size=16).digest())
-    payload = msgspec.json.encode(fact).decode()
-    row: dict[str, Value] = {"id": f"evt_{encode(digest, 26)}", "fact": tag, "customer": customer, "payload": payload}
-    return await tx.execute(_INSERT_ONCE, **row, now=now) > 0
+    return f"evt_{encode(digest, 26)}", tag, msgspec.json.encode(fact).decode()
 
 
 async def any_due(tx: Tx, now: int) -> bool:
