@@ -316,7 +316,9 @@ class Lane:
             for customer in decided:
                 turn = turns[customer]
                 batch.add(customer, turn.version, turn.state, turn.decided)
-                batch.tell(customer, balances_told(customer, turn.before, turn.state, self._catalog), turn.state.decided_at)
+                batch.tell(
+                    customer, balances_told(customer, turn.before, turn.state, self._catalog), turn.state.decided_at
+                )
             saved = await self._written(batch, work)
         stale = set(decided) - saved if len(saved) < len(decided) else set()
         for customer in stale:

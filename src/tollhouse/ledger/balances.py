@@ -32,7 +32,9 @@ def balances_told(customer: str, before: State, after: State, catalog: Catalog) 
             used += lot.used
         if used * 100 >= lowest * total:
             told += _credits(customer, catalog, name, before.lots.get(name, ()), lots)
-    plan = catalog.version(after.plan, after.plan_version)
+    if after.quotas is before.quotas:
+        return told
+    plan = catalog.versions.get((after.plan, after.plan_version)) or catalog.version(after.plan, after.plan_version)
     if plan is None:
         return told
     for name, quota in after.quotas.items():
@@ -42,9 +44,7 @@ def balances_told(customer: str, before: State, after: State, catalog: Catalog) 
     return told
 
 
-def _credits(
-    customer: str, catalog: Catalog, name: str, before: tuple[Lot, ...], after: tuple[Lot, ...]
-) -> list[Told]:
+def _credits(customer: str, catalog: Catalog, name: str, before: tuple[Lot, ...], after: tuple[Lot, ...]) -> list[Told]:
     meter = catalog.meters.get(name)
     if meter is None:
         return []
@@ -81,9 +81,7 @@ def _crossed(
     told: list[Told] = []
     for percent in catalog.terms.balance_thresholds:
         if spent * 100 < percent * had and used * 100 >= percent * total:
-            fact = BalanceThreshold(
-                customer, meter.name, percent, total, used, remaining, meter.decimals, resets_at
-            )  # fmt: skip
+            fact = BalanceThreshold(customer, meter.name, percent, total, used, remaining, meter.decimals, resets_at)
             told.append((fact, f"{customer}:{meter.name}:{place}:{percent}"))
     if had > spent and remaining == 0:
         gone = BalanceExhausted(customer, meter.name, total, used, remaining, meter.decimals, resets_at)

@@ -7,6 +7,7 @@ from tollhouse.settings.load import Purpose, load_settings, read_settings
 from tollhouse.settings.model import (
     LOCAL_ENVIRONMENTS,
     AdmissionSettings,
+    HookSettings,
     MailSettings,
     ServerSettings,
     Settings,
@@ -22,6 +23,7 @@ __all__ = [
     "SETTINGS",
     "AdmissionSettings",
     "ConfigurationProblems",
+    "HookSettings",
     "MailSettings",
     "Problem",
     "Purpose",

@@ -61,6 +61,12 @@ class AdmissionSettings(msgspec.Struct, frozen=True):
     cached_customers: int
 
 
+class HookSettings(msgspec.Struct, frozen=True):
+    """How webhooks leave."""
+
+    allow_private: bool
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything that an installation is told. Secrets are wrapped: `settings.database_url.reveal()`."""
 
@@ -76,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True):
     mail: MailSettings
     server: ServerSettings
     admission: AdmissionSettings
+    hooks: HookSettings
 
     @property
     def production(self) -> bool:

@@ -74,6 +74,7 @@ _TITLES = {
     "web": "Browsers and sessions",
     "stripe": "Stripe",
     "mail": "Mail",
+    "hooks": "Webhooks out",
     "admission": "Admission",
 }
 

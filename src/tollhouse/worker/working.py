@@ -6,12 +6,17 @@ import structlog
 
 from tollhouse.admission.lapsing import sweep
 from tollhouse.alerts.actions import deliver, open_messenger, send_what_waited
+from tollhouse.alerts.hooks.actions import forget_old
+from tollhouse.alerts.hooks.delivering import Deliverer
+from tollhouse.alerts.hooks.opening import open_hooks
+from tollhouse.alerts.hooks.sending import Sender
 from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
-from tollhouse.worker.delivering import deliver_once
+from tollhouse.store.outbox import Outgoing
+from tollhouse.worker.delivering import deliver_once, spread_once
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 
@@ -28,8 +33,14 @@ def jobs_of(house: House) -> list[Job]:
     store, catalog = house.store, house.catalog
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
 
+    async def tell(item: Outgoing) -> None:
+        await deliver(messenger, item)
+
     async def post() -> bool:
-        return await deliver_once(store, lambda item: deliver(messenger, item))
+        return await deliver_once(store, tell)
+
+    async def events() -> bool:
+        return await spread_once(store, tell, house.bells.hooks)
 
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
@@ -41,10 +52,13 @@ def jobs_of(house: House) -> list[Job]:
         async with store.transaction() as tx:
             await forget_old_attempts(tx, store.clock.now_ms())
             await send_what_waited(tx, messenger, store.clock.now_ms())
+            await forget_old(tx, store.clock.now_ms())
         return False
 
     jobs = [
         Job("outbox", post, 0.5, house.bells.outbox),
+        Job("events", events, 0.5, house.bells.outbox),
+        *_hooks(house),
         Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
         Job("leases", lapse, 1.0),
         Job("tidy", tidy, TIDY_PAUSE_SECONDS),
@@ -73,6 +87,13 @@ def jobs_of(house: House) -> list[Job]:
         Job("look_again", lambda: look_again_due(store), 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
+
+
+def _hooks(house: House) -> list[Job]:
+    """Webhooks out: each endpoint's deliveries in tasks of their own, finished before the process ends."""
+    hooks = open_hooks(house.settings)
+    deliverer = Deliverer(house.store, hooks.vault, Sender(hooks.reach))
+    return [Job("hooks", deliverer.round, 0.5, house.bells.hooks, drain=deliverer.close)]
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
