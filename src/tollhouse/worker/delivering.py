@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from tollhouse.alerts.channels.email import Undeliverable
+from tollhouse.alerts.hooks.actions import list_endpoints
 from tollhouse.alerts.hooks.spreading import spread
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
@@ -82,9 +83,10 @@ async def _spread(store: Store, items: Sequence[Outgoing], claim_id: str) -> int
     made = 0
     async with store.transaction() as tx:
         now = store.clock.now_ms()
+        endpoints = await list_endpoints(tx)
         for item in items:
             if await outbox.done(tx, item, claim_id, now):  # else somebody else has it by now
-                made += await spread(tx, item, now)
+                made += await spread(tx, item, endpoints, now)
     return made
 
 

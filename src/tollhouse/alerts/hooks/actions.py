@@ -28,6 +28,14 @@ class Added(msgspec.Struct, frozen=True):
     secret: str
 
 
+class Enabled(msgspec.Struct, frozen=True):
+    """An endpoint that is sent to again; how many deliveries were not sent meanwhile, and when the oldest of them was made."""
+
+    endpoint: Endpoint
+    missed: int
+    missed_since: int | None
+
+
 async def add_endpoint(
     tx: Tx, vault: Vault, reach: Reach, url: str, *, events: tuple[str, ...], description: str, by_whom: str, now: int
 ) -> Added:
@@ -97,7 +105,9 @@ async def rotate_secret(tx: Tx, vault: Vault, endpoint: str, *, overlap_ms: int,
         )
     found = await read_endpoint(tx, endpoint, lock=True)
     secret = new_secret()
-    await tx.execute(queries.ROTATE, id=found.id, secret=vault.seal(found.id, secret), until=now + overlap_ms, now=now)
+    await tx.execute(
+        queries.ROTATE, id=found.id, secret=vault.seal(found.id, secret), until=now + overlap_ms if overlap_ms else None
+    )
     return Added(await read_endpoint(tx, endpoint), secret)
 
 
@@ -109,14 +119,15 @@ async def disable_endpoint(tx: Tx, endpoint: str, why: str, now: int) -> Endpoin
     return await read_endpoint(tx, endpoint)
 
 
-async def enable_endpoint(tx: Tx, endpoint: str) -> tuple[Endpoint, int]:
-    """Send again from now on; and how many deliveries failed since it was disabled, which a replay would send."""
+async def enable_endpoint(tx: Tx, endpoint: str) -> Enabled:
+    """Send again from now on; what was not sent while it was disabled waits for a replay."""
     found = await read_endpoint(tx, endpoint, lock=True)
     if found.disabled_at is None:
-        return found, 0
+        return Enabled(found, 0, None)
     await tx.execute(queries.ENABLE, id=found.id)
-    row = await tx.fetch_one(queries.COUNT_FAILED, endpoint=found.id, since=found.failing_since or found.disabled_at)
-    return await read_endpoint(tx, endpoint), int(row["failed"]) if row is not None else 0
+    row = await tx.fetch_one(queries.COUNT_FAILED, endpoint=found.id, since=found.disabled_at)
+    failed, oldest = (row["failed"], row["oldest"]) if row is not None else (0, None)
+    return Enabled(await read_endpoint(tx, endpoint), failed, oldest)
 
 
 async def remove_endpoint(tx: Tx, endpoint: str) -> Endpoint:

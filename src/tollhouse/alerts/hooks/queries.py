@@ -19,8 +19,8 @@ LOCK_ENDPOINTS = Sql("select id from hook_endpoint order by id [[for update]]")
 LOCK_ENDPOINT = Sql(f"select {_ENDPOINT} from hook_endpoint where id = :id [[for update]]")
 SECRETS = Sql("select url, secret, old_secret, old_secret_until, disabled_at from hook_endpoint where id = :id")
 ROTATE = Sql(
-    "update hook_endpoint set old_secret = case when :until > :now then secret end, secret = :secret,"
-    " old_secret_until = case when :until > :now then :until end where id = :id"
+    "update hook_endpoint set old_secret = case when cast(:until as bigint) is not null then secret end,"
+    " secret = :secret, old_secret_until = :until where id = :id"
 )
 DISABLE = Sql("update hook_endpoint set disabled_at = :now, disabled_why = :why where id = :id and disabled_at is null")
 ENABLE = Sql(
@@ -92,7 +92,8 @@ REPLAY_FAILED = Sql(
     " claimed_until = null where endpoint = :endpoint and status = 'failed' and created_at >= :since"
 )
 COUNT_FAILED = Sql(
-    "select count(*) as failed from hook_delivery where endpoint = :endpoint and status = 'failed' and created_at >= :since"
+    "select count(*) as failed, min(created_at) as oldest from hook_delivery"
+    " where endpoint = :endpoint and status = 'failed' and done_at >= :since"
 )
 COUNTS = Sql(
     "select status, count(*) as number from hook_delivery where endpoint = :endpoint and created_at >= :since group by status"

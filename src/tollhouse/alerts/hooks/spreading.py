@@ -1,9 +1,10 @@
 """From a fact of the outbox to a delivery for each endpoint that wants it, once, in the transaction that marks it done."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tollhouse.alerts.hooks import queries
-from tollhouse.alerts.hooks.actions import list_endpoints
 from tollhouse.alerts.hooks.events import is_event, written
 from tollhouse.alerts.hooks.model import Endpoint
 from tollhouse.customers.actions import read_customer
@@ -14,19 +15,17 @@ from tollhouse.store.outbox import Outgoing
 WHILE_DISABLED = "the endpoint was disabled"
 
 
-async def spread(tx: Tx, item: Outgoing, now: int) -> int:
+async def spread(tx: Tx, item: Outgoing, endpoints: Iterable[Endpoint], now: int) -> int:
     """Make the fact's deliveries; those of a disabled endpoint wait as failed, to be replayed. How many were made."""
-    if not is_event(item.fact):
-        return 0
-    endpoints = [endpoint for endpoint in await list_endpoints(tx) if endpoint.wants(item.fact)]
-    if not endpoints:
+    wanting = [endpoint for endpoint in endpoints if endpoint.wants(item.fact)] if is_event(item.fact) else []
+    if not wanting:
         return 0
     body = written(item.fact, item.payload, item.customer, await _external_id(tx, item.customer), item.created_at)
     await tx.execute(
         queries.INSERT_EVENT, id=item.id, type=item.fact, customer=item.customer, payload=body, at=item.created_at
     )
     made = 0
-    for endpoint in endpoints:
+    for endpoint in wanting:
         made += await deliver_to(tx, endpoint, item.id, now)
     return made
 
