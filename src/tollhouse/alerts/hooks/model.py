@@ -31,6 +31,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     events: tuple[str, ...]
     created_at: int
     created_by: str
+    secret_at: int
     disabled_at: int | None = None
     disabled_why: str | None = None
     failing_since: int | None = None

@@ -3,15 +3,16 @@
 from tollhouse.store import Sql
 
 _ENDPOINT = (
-    "id, url, description, events, created_at, created_by, disabled_at, disabled_why, failing_since, old_secret_until"
+    "id, url, description, events, created_at, created_by, secret_at, disabled_at, disabled_why, failing_since,"
+    " old_secret_until"
 )
 _DELIVERY = "d.endpoint, d.event, v.type, v.customer, d.status, d.attempts, d.created_at, d.due_at, d.done_at, d.answered, d.error"
 _DUE = "status = 'waiting' and due_at <= :now and (claimed_until is null or claimed_until <= :now)"
 _MINE = "endpoint = :endpoint and event = :event and claim = :claim and status = 'waiting'"
 
 INSERT_ENDPOINT = Sql(
-    "insert into hook_endpoint (id, url, description, events, secret, created_at, created_by)"
-    " values (:id, :url, :description, :events, :secret, :now, :by_whom)"
+    "insert into hook_endpoint (id, url, description, events, secret, secret_at, created_at, created_by)"
+    " values (:id, :url, :description, :events, :secret, :now, :now, :by_whom)"
 )
 ENDPOINTS = Sql(f"select {_ENDPOINT} from hook_endpoint order by created_at, id")
 ENDPOINT = Sql(f"select {_ENDPOINT} from hook_endpoint where id = :id")
@@ -20,7 +21,7 @@ LOCK_ENDPOINT = Sql(f"select {_ENDPOINT} from hook_endpoint where id = :id [[for
 SECRETS = Sql("select url, secret, old_secret, old_secret_until, disabled_at from hook_endpoint where id = :id")
 ROTATE = Sql(
     "update hook_endpoint set old_secret = case when cast(:until as bigint) is not null then secret end,"
-    " secret = :secret, old_secret_until = :until where id = :id"
+    " secret = :secret, secret_at = :now, old_secret_until = :until where id = :id"
 )
 DISABLE = Sql("update hook_endpoint set disabled_at = :now, disabled_why = :why where id = :id and disabled_at is null")
 ENABLE = Sql(

@@ -23,6 +23,7 @@ hook_endpoint = Table(
     Column("description", String(200), nullable=False),
     Column("events", Text, nullable=False),  # JSON; an empty list means every event
     Column("secret", Text, nullable=False),  # sealed with SESSION_SECRET
+    Column("secret_at", BigInteger, nullable=False),  # when it was made
     Column("old_secret", Text),  # signs too, until
     Column("old_secret_until", BigInteger),
     Column("created_at", BigInteger, nullable=False),

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("events", sa.Text(), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("secret_at", sa.BigInteger(), nullable=False),
         sa.Column("old_secret", sa.Text(), nullable=True),
         sa.Column("old_secret_until", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
