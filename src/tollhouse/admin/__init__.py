@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import invoices, pages, quotes, reconciliation, unmapped
+from tollhouse.admin import hooks, invoices, pages, quotes, reconciliation, unmapped
 from tollhouse.admin.site import open_office
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -20,6 +20,7 @@ def routes(house: House) -> list[Router]:
             route_handlers=[
                 *pages.HANDLERS,
                 *invoices.HANDLERS,
+                *hooks.HANDLERS,
                 *quotes.HANDLERS,
                 *reconciliation.HANDLERS,
                 *unmapped.HANDLERS,

@@ -19,6 +19,7 @@ from tollhouse.admission.model import Ask, Loaded, Outcome
 from tollhouse.admission.ports import Port
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.errors import KeyReused, NotFound, TollhouseError, Unavailable
+from tollhouse.ledger.balances import balances_told
 from tollhouse.ledger.book import decode_state
 from tollhouse.ledger.model import State
 from tollhouse.store import ConnectionLost, LockedByAnother, StoreFailure
@@ -40,11 +41,11 @@ Refused = Callable[[Ask, str, int], None]
 class Turn:
     """One customer's part of a round: the version it was decided on, the state after it, what was allowed and refused."""
 
-    __slots__ = ("decided", "refused", "state", "version")
+    __slots__ = ("before", "decided", "refused", "state", "version")
 
     def __init__(self, version: int, state: State) -> None:
         self.version = version
-        self.state = state
+        self.before = self.state = state
         self.decided: list[tuple[Ask, Decision]] = []
         self.refused: list[tuple[Ask, Decision]] = []
 
@@ -316,6 +317,9 @@ class Lane:
             for customer in decided:
                 turn = turns[customer]
                 batch.add(customer, turn.version, turn.state, turn.decided)
+                batch.tell(
+                    customer, balances_told(customer, turn.before, turn.state, self._catalog), turn.state.decided_at
+                )
             saved = await self._written(batch, work)
         stale = set(decided) - saved if len(saved) < len(decided) else set()
         for customer in stale:

@@ -17,6 +17,7 @@ from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
+from tollhouse.billing.telling import tell_gone, tell_paid, tell_subscription
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
@@ -125,12 +126,15 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
         if subscription.id in unmapped and (known is None or known["plan"] is not None or known["price"] != price.id):
             await _alert(tx, customer, *_unmapped_price(customer, price.id, price.product), now=now)
         await _save_subscription(tx, customer, picture, subscription, second_since, known)
+        if subscription.id not in seconds:
+            await tell_subscription(tx, customer, subscription, picture.versions.get(subscription.id), known, now)
     listed = {subscription.id for subscription in picture.snapshot.subscriptions}
     for gone in rows.values():
         if gone["id"] not in listed and gone["ended_at"] is None:
             fields = {name: gone[name] for name in gone.keys()}  # noqa: SIM118 (a row iterates over its values)
             ended = {**fields, "status": "canceled", "ended_at": now}
             await tx.execute(queries.SAVE_SUBSCRIPTION, cell=cell_of(customer), customer=customer, **ended)
+            await tell_gone(tx, customer, gone, now)
 
 
 async def _save_subscription(
@@ -206,6 +210,7 @@ async def _save_invoices(tx: Tx, catalog: Catalog, customer: str, snapshot: Snap
         if _failures(invoice.status, invoice.attempts) > (_failures(*before) if before is not None else 0):
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)
+        await tell_paid(tx, customer, invoice, row, now)
         columns = _invoice_row(invoice, snapshot, row)
         if not _says(row, columns):
             await tx.execute(queries.SAVE_INVOICE, **at, **columns)

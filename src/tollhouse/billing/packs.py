@@ -18,6 +18,7 @@ from tollhouse.billing.model import (
     Purchase,
     Snapshot,
 )
+from tollhouse.billing.telling import tell_bought
 from tollhouse.catalog.model import Catalog, Pack, PackPrice
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
@@ -112,9 +113,10 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
             fresh = await ledger.grant_bought(
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
-            granted += fresh
-            if purchase.paid.amount_minor:
-                tally.add("payment_succeeded", now, int(fresh))
+            if fresh:
+                granted += 1
+                tally.add("payment_succeeded", now, int(purchase.paid.amount_minor > 0))
+                await tell_bought(tx, customer, purchase, now)
         except (InvalidRequest, Conflict) as error:
             alert = _not_granted(customer, purchase, str(error))
             await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)

@@ -143,6 +143,7 @@ class Terms(msgspec.Struct, frozen=True):
     tax_ids: bool = False  # Checkout takes a business's VAT id
     billing_address: BillingAddress = "auto"  # whether Checkout always asks for it
     receipts: bool = True  # a paid invoice is told by e-mail, with its PDF
+    balance_thresholds: tuple[int, ...] = (80,)  # percent used at which a balance is told, ascending
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -74,6 +74,12 @@ class AdmissionSettings(msgspec.Struct, frozen=True):
     cached_customers: int
 
 
+class HookSettings(msgspec.Struct, frozen=True):
+    """How webhooks leave."""
+
+    allow_private: bool
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything that an installation is told. Secrets are wrapped: `settings.database_url.reveal()`."""
 
@@ -90,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
     mail: MailSettings
     server: ServerSettings
     admission: AdmissionSettings
+    hooks: HookSettings
 
     @property
     def production(self) -> bool:

@@ -375,6 +375,16 @@ SETTINGS: tuple[Setting, ...] = (
         meaning="How long running requests may take to end after SIGTERM.",
     ),
     Setting(
+        "hooks.allow_private",
+        "HOOKS_ALLOW_PRIVATE",
+        "boolean",
+        "true or false",
+        component="hooks",
+        default=False,
+        meaning="Whether webhooks out may go to private addresses, such as another machine of the same network. In "
+        "development, demo, test and rehearsal they always may.",
+    ),
+    Setting(
         "admission.lanes",
         "TOLLHOUSE_LANES",
         "integer",

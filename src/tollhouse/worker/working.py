@@ -6,6 +6,10 @@ import structlog
 
 from tollhouse.admission.lapsing import sweep
 from tollhouse.alerts.actions import Messenger, open_messenger, send_what_waited, watch_and_tell
+from tollhouse.alerts.hooks.actions import forget_old
+from tollhouse.alerts.hooks.delivering import Deliverer
+from tollhouse.alerts.hooks.opening import open_hooks
+from tollhouse.alerts.hooks.sending import Sender
 from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.counting import forget_old_counts
 from tollhouse.billing.files import Fetcher
@@ -15,7 +19,7 @@ from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
 from tollhouse.store import Store
-from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.delivering import deliver_once, spread_once
 from tollhouse.worker.handing import hand_over
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
@@ -42,6 +46,9 @@ def jobs_of(house: House) -> list[Job]:
     async def post() -> bool:
         return await deliver_once(store, handing)
 
+    async def events() -> bool:
+        return await spread_once(store, handing, house.bells.hooks)
+
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
         for customer in lapsed:
@@ -56,6 +63,8 @@ def jobs_of(house: House) -> list[Job]:
     jobs = [
         Job("alerts", watching, WATCH_PAUSE_SECONDS),
         Job("outbox", post, 0.5, house.bells.outbox),
+        Job("events", events, 0.5, house.bells.outbox),
+        *_hooks(house),
         Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
         Job("leases", lapse, 1.0),
         Job("tidy", lambda: _tidy(store, messenger), TIDY_PAUSE_SECONDS),
@@ -100,8 +109,16 @@ async def _tidy(store: Store, messenger: Messenger) -> bool:
     async with store.transaction() as tx:
         await forget_old_attempts(tx, store.clock.now_ms())
         await forget_old_counts(tx, store.clock.now_ms())
+        await forget_old(tx, store.clock.now_ms())
         await send_what_waited(tx, messenger, store.clock.now_ms())
     return False
+
+
+def _hooks(house: House) -> list[Job]:
+    """Webhooks out: each endpoint's deliveries in tasks of their own, finished before the process ends."""
+    hooks = open_hooks(house.settings)
+    deliverer = Deliverer(house.store, hooks.vault, Sender(hooks.reach))
+    return [Job("hooks", deliverer.round, 0.5, house.bells.hooks, drain=deliverer.close)]
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:
