@@ -19,6 +19,9 @@ PAGES = (
     "/admin/reconciliation/rec_1",
     "/admin/customers/user_1/quotes",
     "/admin/unmapped",
+    "/admin/hooks",
+    "/admin/hooks/hke_1",
+    "/admin/hooks/hke_1/evt_1",
 )
 
 

@@ -299,7 +299,7 @@ def _show_delivery(item: Delivery, payload: str, attempts: list[Attempt], as_jso
 
 
 def _document(endpoint: Endpoint) -> dict[str, object]:
-    times = ("created_at", "disabled_at", "failing_since", "old_secret_until")
+    times = ("created_at", "secret_at", "disabled_at", "failing_since", "old_secret_until")
     fields = msgspec.structs.asdict(endpoint)
     told = {name: None if fields[name] is None else rfc3339(fields[name]) for name in times}
     return {**fields, "events": list(endpoint.events) or list(EVENTS), **told, "enabled": endpoint.enabled}

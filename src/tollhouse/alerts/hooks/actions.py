@@ -97,17 +97,25 @@ async def read_endpoint(tx: Tx, endpoint: str, *, lock: bool = False) -> Endpoin
     return _endpoint(row)
 
 
-async def rotate_secret(tx: Tx, vault: Vault, endpoint: str, *, overlap_ms: int, now: int) -> Added:
-    """Another secret. Until the overlap is over both sign; the one before the last signs no more. Raises NotFound."""
+async def rotate_secret(
+    tx: Tx, vault: Vault, endpoint: str, *, overlap_ms: int, now: int, secret_at: int | None = None
+) -> Added:
+    """Another secret. Until the overlap is over both sign; the one before the last signs no more.
+
+    `secret_at`: rotate only the secret made then, so that a form sent twice rotates once. Raises NotFound, Conflict.
+    """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise InvalidRequest(
             "the overlap is longer than 7 days", code="invalid_hook", fix="write 0s to 7d, such as 24h"
         )
     found = await read_endpoint(tx, endpoint, lock=True)
-    secret = new_secret()
-    await tx.execute(
-        queries.ROTATE, id=found.id, secret=vault.seal(found.id, secret), until=now + overlap_ms if overlap_ms else None
-    )
+    if secret_at not in (None, found.secret_at):
+        raise Conflict(
+            f"the secret of {found.id} was changed meanwhile", code="hook_rotated",
+            fix="load the page again to change it once more",
+        )  # fmt: skip
+    secret, until = new_secret(), now + overlap_ms if overlap_ms else None
+    await tx.execute(queries.ROTATE, id=found.id, secret=vault.seal(found.id, secret), until=until, now=now)
     return Added(await read_endpoint(tx, endpoint), secret)
 
 
@@ -224,7 +232,7 @@ def _no_delivery(endpoint: str, event: str) -> NotFound:
 def _endpoint(row: Row) -> Endpoint:
     return Endpoint(
         row["id"], row["url"], row["description"], _decode_events(row["events"]), row["created_at"], row["created_by"],
-        row["disabled_at"], row["disabled_why"], row["failing_since"], row["old_secret_until"],
+        row["secret_at"], row["disabled_at"], row["disabled_why"], row["failing_since"], row["old_secret_until"],
     )  # fmt: skip
 
 
