@@ -56,3 +56,25 @@ def rows(database_url: str, table: str) -> list[dict[str, Any]]:
             await connection.close()
 
     return asyncio.run(work())
+
+
+OLD_PLANS = """
+[plans.pro]
+title = "Pro"
+retired = true
+prices = [{ amount = 1_900, currency = "usd", every = "month", stripe_price = "price_minutes_pro" }]
+limits = { sessions = 1_500, requests = 600, concurrent = 3, projects = 3 }
+
+[plans.business]
+title = "Business"
+retired = true
+prices = [{ amount = 7_900, currency = "usd", every = "month", stripe_price = "price_minutes_business" }]
+limits = { sessions = 7_500, requests = 3_000, concurrent = 10, projects = 10 }
+
+"""
+
+
+def sessions_toml(old_plans: str = OLD_PLANS) -> str:
+    """The catalogue of sessions, with the plans of the minutes as they were sold."""
+    text = resources.files("tollhouse.presets").joinpath("aigate.toml").read_text("utf-8")
+    return text.replace("[plans.starter]", old_plans.lstrip() + "[plans.starter]", 1)

@@ -13,7 +13,7 @@ import tollhouse
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 
-COMMANDS = "init demo serve worker db plans keys customers quotes staff stripe verify selftest clock".split()
+COMMANDS = "init demo serve worker db plans keys customers quotes staff stripe verify selftest clock migrate".split()
 
 
 def _version(wanted: bool) -> None:
