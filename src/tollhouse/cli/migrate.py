@@ -1,4 +1,4 @@
-"""`tollhouse migrate import`: customers of an older system, brought over from its tables."""
+"""`tollhouse migrate import|pricing`: customers brought over from an older system's tables; moved to another plan or version."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from tollhouse.billing.old_tables import find_old_tables
 from tollhouse.catalog import Configuration
 from tollhouse.catalog.actions import publish
 from tollhouse.cli.database import known_configuration, opened
+from tollhouse.cli.migrate_pricing import pricing
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
 from tollhouse.cli.progress import customers_bar
 from tollhouse.cli.stopping import STOPPED, told_to_stop
@@ -34,15 +35,18 @@ class Imported(msgspec.Struct, frozen=True):
 def register(app: typer.Typer) -> None:
     """Adds `migrate` with its commands."""
     group = typer.Typer(
-        help="Moving customers: from an older system's tables.", no_args_is_help=True, rich_markup_mode=None
+        help="Moving customers: from an older system's tables, to another plan or version.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     group.command("import")(import_)
+    group.command("pricing")(pricing)
     group.callback()(_group)
     app.add_typer(group, name="migrate")
 
 
 def _group() -> None:
-    """Moving customers: from an older system's tables."""
+    """Moving customers: from an older system's tables, to another plan or version."""
 
 
 def import_(
