@@ -96,8 +96,8 @@ class Mover:
     # --- moving
 
     async def apply(self, choice: Choice, *, without_notice: bool = False) -> AsyncIterator[Progress]:
-        """Move everybody who was told, or all. Raises ConfigurationError without Stripe's key where it is needed, and
-        Unavailable when Stripe answers nobody: what was done is done."""
+        """Move everybody who was told, or all. Raises Unavailable without Stripe's key where it is needed, and when Stripe
+        answers nobody: what was done is done."""
         await self._finish_begun()
         async for batch in find_moves(self.store, self.catalog, choice):
             moving = [move for move in batch.moves if move.stays is None]
