@@ -85,6 +85,7 @@ MISTAKES = [
     ("[plans.free]", "[plans.basic]", "plans.basic", "free = true"),
     ('prices = [{ amount = 2900, currency = "usd", every = "month" }]', "free = true", "plans.starter", "a second free plan besides free"),
     ("[plans.free]", '[plans.free]\nprices = [{ amount = 1, currency = "usd", every = "month" }]', "plans.free.prices", "prices on the free plan"),
+    ("[plans.free]", "[plans.free]\nretired = true", "plans.free.retired", "a retired free plan"),
     # billing
     ("[plans.free]", "[biling]\n[plans.free]", "biling", "did you mean billing?"),
     ("[plans.free]", '[billing]\ngrace = 3\n[plans.free]', "billing.grace", 'write grace = "3s"'),

@@ -78,7 +78,7 @@ def choose_price(
             f"there is no plan {plan!r}", code="unknown_plan", allowed=names, fix=f"name one of: {names}"
         )
     if wanted not in sold:
-        why = "is sold on request" if wanted.contact_only else "costs nothing"
+        why = "is sold no more" if wanted.retired else "is sold on request" if wanted.contact_only else "costs nothing"
         raise InvalidRequest(
             f"the plan {wanted.plan!r} {why} and has no Checkout", code="plan_not_for_sale", allowed=names,
             fix=f"name one of: {names}",

@@ -168,6 +168,23 @@ subscribing = Table(
     Column("until", BigInteger, nullable=False),  # who died while subscribing this customer keeps nobody out for longer
 )
 
+plan_move = Table(
+    "plan_move",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("from_plan", String(80), nullable=False),
+    Column("from_version", Integer, nullable=False),
+    Column("to_plan", String(80), nullable=False),
+    Column("to_version", Integer, nullable=False),
+    Column("notified_at", BigInteger),  # when its e-mail was written, once
+    Column("begun_at", BigInteger),  # Stripe is about to be asked; whoever goes on asks in the same words
+    Column("moved_at", BigInteger),
+    Column("failed_at", BigInteger),  # the last time that it could not be moved, and why
+    Column("reason", Text),
+    PrimaryKeyConstraint("cell", "customer", "from_plan", "from_version", "to_plan", "to_version"),
+)
+
 period_grant = Table(
     "period_grant",
     metadata,

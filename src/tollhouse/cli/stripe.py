@@ -107,7 +107,7 @@ async def _fire(
 
 
 def _lookup_key(catalog: Catalog, plan: str | None) -> str | None:
-    sold = [known for known in catalog.plans.values() if known.prices]
+    sold = [known for known in catalog.on_sale if known.prices]
     for known in sold:
         if plan is None or known.plan == plan:
             return known.prices[0].lookup_key

@@ -99,6 +99,22 @@ LETTERS: dict[tuple[str, str], Letter] = {
         button="Ouvrir mon compte",
         reason="Vous recevez ce message, une seule fois, parce que vous avez confirmé cette adresse chez {product}.",
     ),
+    ("plan_moves", "en"): Letter(
+        subject="Your {product} plan changes",
+        heading="Your plan changes",
+        paragraphs=("{move}", "{changes}", "{price}", "What you have left stays yours."),
+        button="Look at my plan",
+        small_print="You may end your plan at any time on that page.",
+        reason="You receive this once, because your account at {product} is on the plan {plan}.",
+    ),
+    ("plan_moves", "fr"): Letter(
+        subject="Votre formule {product} change",
+        heading="Votre formule change",
+        paragraphs=("{move}", "{changes}", "{price}", "Ce qu’il vous reste est à vous et le demeure."),
+        button="Voir ma formule",
+        small_print="Sur cette page, vous pouvez aussi arrêter votre formule à tout moment.",
+        reason="Vous recevez ce message, une seule fois, parce que votre compte {product} est sur la formule {plan}.",
+    ),
     ("alerts_opened", "en"): Letter(
         subject="[{product}, {environment}] {severity}: {title}",
         heading="{title}",
