@@ -17,6 +17,7 @@ from tollhouse.kernel.errors import Conflict, Unavailable
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Row, Sql, Store, Tx, inbox
 
+SOURCE = "stripe"
 UNDER_WAY_SECONDS = 150.0
 """A claim lasts two minutes: what was being applied when the pause began has ended by then, in whichever way."""
 LOOK_SECONDS = 0.2
@@ -88,6 +89,11 @@ async def require_applying(tx: Tx, *, unless: bool = False) -> None:
         raise Paused(
             f"Stripe's events have been parked since {rfc3339(row['started_at'])}", fix="run `tollhouse stripe resume`"
         )
+
+
+async def waiting(tx: Tx) -> int:
+    """How many events are stored and not applied yet."""
+    return await inbox.count(tx, SOURCE, "pending")
 
 
 async def open_pause(tx: Tx) -> Pause | None:
