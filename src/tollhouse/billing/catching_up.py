@@ -79,7 +79,8 @@ async def follow(syncer: Syncer, listed: Listed, told: Told = quiet) -> Proof:
         async with store.reading() as tx:
             status = await inbox.statuses(tx, SOURCE, left)
             now = store.clock.now_ms()
-            busy = await inbox.any_due(tx, now) or await inbox.any_claimed(tx, now)
+            due = await inbox.any_due(tx, now) and not await pausing.is_paused(tx)
+            busy = due or await inbox.any_claimed(tx, now)
         before = len(left)
         left = [name for name in left if status.get(name) != "done"]
         told("applied", number - len(left), number)

@@ -163,3 +163,51 @@ def _pause(row: Row) -> Pause:
         row["id"], row["reason"], row["by_whom"], row["started_at"], row["resumed_at"], row["resumed_by"],
         row["fetched"], row["finished_at"], proof,
     )  # fmt: skip
+
+
+class ProofTold(msgspec.Struct, frozen=True):
+    """A proof as it is told to machines, times in RFC 3339. `fetched` had not arrived."""
+
+    since: str
+    listed: int
+    arrived: int
+    fetched: int
+    applied: int
+    waiting: int
+    parked: int
+    complete: bool
+
+
+class PauseTold(msgspec.Struct, frozen=True):
+    """A pause as it is told to machines, times in RFC 3339."""
+
+    id: str
+    reason: str
+    by: str
+    started_at: str
+    resumed_at: str | None
+    resumed_by: str | None
+    finished_at: str | None
+    proof: ProofTold | None
+
+
+def describe(one: Pause) -> PauseTold:
+    """It, for machines."""
+    proof = None if one.proof is None else tell_proof(one.proof, one.fetched)
+    return PauseTold(
+        one.id, one.reason, one.by_whom, rfc3339(one.started_at), at(one.resumed_at), one.resumed_by, at(one.finished_at),
+        proof,
+    )  # fmt: skip
+
+
+def tell_proof(proof: Proof, fetched: int) -> ProofTold:
+    """It, for machines."""
+    return ProofTold(
+        rfc3339(proof.since), proof.listed, proof.listed - fetched, fetched, proof.applied, proof.waiting, proof.parked,
+        proof.complete,
+    )  # fmt: skip
+
+
+def at(moment: int | None) -> str | None:
+    """A time as it leaves Tollhouse, where there is one."""
+    return None if moment is None else rfc3339(moment)

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from tollhouse.billing.pausing import Proof
-from tollhouse.kernel.clock import HOUR
+from tollhouse.billing.pausing import Proof, ProofTold, at, tell_proof
+from tollhouse.kernel.clock import HOUR, rfc3339
 from tollhouse.kernel.ids import new_id
 from tollhouse.store import Row, Sql, Tx
 
@@ -21,6 +21,9 @@ _FIELDS = "id, options, by_whom, started_at, finished_at, undo_at, undo_by, undo
 _BEGIN = Sql(
     "insert into stripe_rollback (id, open, options, by_whom, started_at) values (:id, 1, :options, :by_whom, :now)"
     " on conflict do nothing"
+)
+_CHOOSE = Sql(
+    "update stripe_rollback set options = :options where open = 1 and undo_at is null and finished_at is null"
 )
 _OPEN = Sql(f"select {_FIELDS} from stripe_rollback where open = 1")
 _READ = Sql(f"select {_FIELDS} from stripe_rollback where id = :id")
@@ -126,11 +129,12 @@ class Rollback(msgspec.Struct, frozen=True):
 
 
 async def begin(tx: Tx, options: Options, *, by_whom: str, now: int) -> Rollback:
-    """A new one, or the one that is open, whose options then count."""
+    """A new one, or the one that is open: for what is left of it the options of the last call count."""
     written = msgspec.json.encode(options).decode()
     identifier = new_id("rbk")
     if await tx.execute(_BEGIN, id=identifier, options=written, by_whom=by_whom, now=now):
         return await read(tx, identifier)
+    await tx.execute(_CHOOSE, options=written)
     found = await open_rollback(tx)
     return found if found is not None else await begin(tx, options, by_whom=by_whom, now=now)
 
@@ -213,4 +217,48 @@ async def _whole(tx: Tx, row: Row) -> Rollback:
     return Rollback(
         row["id"], msgspec.json.decode(row["options"], type=Options), row["by_whom"], row["started_at"],
         row["finished_at"], row["undo_at"], row["undo_by"], row["undone_at"], row["error"], steps,
+    )  # fmt: skip
+
+
+class StepTold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step as it is told to machines, times in RFC 3339."""
+
+    step: str
+    begun_at: str
+    done_at: str | None
+    undone_at: str | None
+    endpoints: tuple[Endpoint, ...] = ()
+    maintenance: str = ""
+    file: str = ""
+    letters: int = 0
+    events: ProofTold | None = None
+
+
+class RollbackTold(msgspec.Struct, frozen=True):
+    """A roll-back as it is told to machines, times in RFC 3339."""
+
+    id: str
+    state: str
+    by: str
+    started_at: str
+    finished_at: str | None
+    undo_by: str | None
+    undone_at: str | None
+    error: str | None
+    steps: list[StepTold]
+
+
+def describe(found: Rollback) -> RollbackTold:
+    """It, for machines."""
+    steps = [
+        StepTold(
+            step.name, rfc3339(step.begun_at), at(step.done_at), at(step.undone_at), step.record.endpoints,
+            step.record.maintenance, step.record.file, step.record.letters,
+            None if step.record.proof is None else tell_proof(step.record.proof, step.fetched),
+        )
+        for step in found.steps.values()
+    ]  # fmt: skip
+    return RollbackTold(
+        found.id, found.state, found.by_whom, rfc3339(found.started_at), at(found.finished_at), found.undo_by,
+        at(found.undone_at), found.error, steps,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import typer
 
 from tollhouse.billing.catching_up import Told
 from tollhouse.billing.catching_up import resume as resume_events
-from tollhouse.billing.pausing import Pause, Proof, waiting
+from tollhouse.billing.pausing import Pause, Proof, describe, waiting
 from tollhouse.billing.pausing import pause as pause_events
 from tollhouse.billing.syncing import Syncer
 from tollhouse.catalog import Configuration
@@ -30,7 +30,7 @@ def pause(
     """
     begun, parked = asyncio.run(_pause(known_configuration(config), reason))
     if as_json:
-        emit_json({"pause": document(begun), "parked": parked})
+        emit_json({"pause": describe(begun), "waiting": parked})
     else:
         emit(f"Stripe's events are parked since {rfc3339(begun.started_at)}; {parked} wait now")
 
@@ -51,7 +51,7 @@ def resume(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     with bar("events") as progress:
         done = asyncio.run(_resume(found, lambda _, number, of: progress(number, of)))
     if as_json:
-        emit_json(document(done))
+        emit_json(describe(done))
     elif done.proof is not None:
         emit(f"resumed; parked since {rfc3339(done.started_at)}")
         show_proof(done.proof, done.fetched)
@@ -75,31 +75,3 @@ def show_proof(proof: Proof, fetched: int) -> None:
         emit("not proven: Stripe lists 30 days only, and this goes back further; run `tollhouse stripe reconcile`")
     else:
         emit("complete")
-
-
-def document(one: Pause) -> dict[str, object]:
-    """For a machine, with times as they leave Tollhouse."""
-    return {
-        "id": one.id,
-        "reason": one.reason,
-        "by": one.by_whom,
-        "started_at": rfc3339(one.started_at),
-        "resumed_at": None if one.resumed_at is None else rfc3339(one.resumed_at),
-        "resumed_by": one.resumed_by,
-        "finished_at": None if one.finished_at is None else rfc3339(one.finished_at),
-        "proof": None if one.proof is None else proof_document(one.proof, one.fetched),
-    }
-
-
-def proof_document(proof: Proof, fetched: int) -> dict[str, object]:
-    """For a machine."""
-    return {
-        "since": rfc3339(proof.since),
-        "listed": proof.listed,
-        "arrived": proof.listed - fetched,
-        "fetched": fetched,
-        "applied": proof.applied,
-        "waiting": proof.waiting,
-        "parked": proof.parked,
-        "complete": proof.complete,
-    }

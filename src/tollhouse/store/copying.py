@@ -8,17 +8,20 @@ back with `\\copy "table" from … csv header`.
 import asyncio
 import os
 import sqlite3
+import time
 import zipfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from tollhouse.kernel.errors import Unavailable
+from tollhouse.kernel.ids import new_id
 from tollhouse.store.opening import AnyStore
 from tollhouse.store.postgres import FAILURES, PostgresStore, translate
 from tollhouse.store.sqlite import SqliteStore, connect
 
 TIMEOUT_SECONDS = 6 * 3_600.0
+LEFT_SECONDS = 600.0
 REVISION = "revision.txt"
 _TABLES = (
     "select relname from pg_class where relkind in ('r', 'p') and not relispartition"
@@ -37,7 +40,7 @@ async def copy_database(store: AnyStore, folder: Path, name: str) -> Path:
     Raises Unavailable `not_writable`, or when the database cannot be read.
     """
     path = folder / (f"{name}.db" if isinstance(store, SqliteStore) else f"{name}.zip")
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh = path.with_name(f"{path.name}.{new_id('new')}")
     try:
         await asyncio.to_thread(_make_room, fresh)
         if isinstance(store, SqliteStore):
@@ -51,12 +54,20 @@ async def copy_database(store: AnyStore, folder: Path, name: str) -> Path:
             fix="name a folder that can be written with --backup-to, or leave the backup out with --no-backup",
         ) from error  # fmt: skip
     finally:
-        await asyncio.to_thread(fresh.unlink, missing_ok=True)
+        await asyncio.to_thread(_take_away, fresh)
     return path
+
+
+def _take_away(fresh: Path) -> None:
+    with suppress(OSError):
+        fresh.unlink(missing_ok=True)
 
 
 def _make_room(fresh: Path) -> None:
     fresh.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in fresh.parent.glob(f"{fresh.stem}.new_*"):  # by somebody who was killed: nobody writes to it any more
+        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+            left.unlink(missing_ok=True)
     os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
 
 
