@@ -16,6 +16,7 @@ from tollhouse.api.billing import billing_routes
 from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
+from tollhouse.api.maintenance import maintenance_routes
 from tollhouse.api.subscribing import subscribing_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
@@ -108,6 +109,7 @@ def build_application(house: House) -> Litestar:
         customer_routes(house),
         *billing_routes(),
         *subscribing_routes(),
+        *maintenance_routes(),
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,

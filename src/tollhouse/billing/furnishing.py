@@ -187,6 +187,10 @@ class Installer:
         return Furniture(url, "created", made.id)
 
     async def _adopt(self, endpoint: EndpointFacts, number: int) -> Furniture:
+        if endpoint.rolled_back is not None:  # on purpose: undoing it brings it back, and nobody else
+            self._know_endpoint(endpoint.url, EndpointId(endpoint.id, endpoint.metadata.get(SECRET_KEY)))
+            detail = f"disabled by the roll-back {endpoint.rolled_back}: `tollhouse stripe rollback --undo` enables it"
+            return Furniture(endpoint.url, "found", endpoint.id, detail)
         changes: dict[str, object] = {}
         details = []
         if lacking := endpoint.lacks():

@@ -12,11 +12,12 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from tollhouse.billing import queries
+from tollhouse.billing.counting import LOOK_AGAIN_TYPE
 from tollhouse.billing.linking import link
 from tollhouse.billing.model import OWING_STATUSES, PriceFacts, SoldPrice
 from tollhouse.billing.old_tables import OldSubscription, OldTables, OldUser
 from tollhouse.billing.prices import PriceMap, read_prices
-from tollhouse.billing.syncing import LOOK_AGAIN_TYPE, SOURCE
+from tollhouse.billing.syncing import SOURCE
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.customers.actions import add_owner, create_or_get
 from tollhouse.customers.model import NewCustomer, SignUp

@@ -9,6 +9,7 @@ from tollhouse.billing.checkout import CANCEL_PATH, Till
 from tollhouse.billing.counting import Tally
 from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.maintenance import require_selling
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
     PACK_AMOUNT_KEY,
@@ -53,8 +54,9 @@ async def start_pack_checkout(
 ) -> str:
     """The address of a Checkout page for this pack; a subscription neither hinders it nor is touched.
 
-    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
+    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable (also `maintenance`).
     """
+    await require_selling(till.store)
     own = await own_currency(till.store, till.gateway, payer.customer)
     pack, price = choose_pack(till.catalog, name, currency, own)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
@@ -69,6 +71,7 @@ async def start_pack_checkout(
         PACK_AMOUNT_KEY: str(pack.amount),
         PACK_EXPIRY_KEY: str(pack.expires_after_ms or 0),
     }
+    await require_selling(till.store)
     session = await till.gateway.create_checkout(
         stripe_id, price_id, mode="payment", customer=payer.customer, metadata=metadata,
         success_url=till.url + BOUGHT_PATH.format(pack=pack.name), cancel_url=till.url + CANCEL_PATH,

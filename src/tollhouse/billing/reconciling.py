@@ -16,6 +16,7 @@ from tollhouse.billing.linking import link_of_customer, link_of_stripe
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import Link, Snapshot
 from tollhouse.billing.packs import has_arrived
+from tollhouse.billing.pausing import Paused, require_applying
 from tollhouse.billing.strangers import call_for, find_strangers
 from tollhouse.billing.stripe import Pace, StripeGateway
 from tollhouse.catalog.model import Catalog
@@ -35,8 +36,7 @@ NIGHT_MS = 3 * HOUR  # after midnight, UTC
 NIGHTLY = "nightly"
 EVERY = 1_000_000
 LINKED = "linked at Stripe to"
-UNREADABLE = "error"
-"""The field of a line that tells why a customer could not be compared."""
+UNREADABLE = "error"  # the field of a line that tells why a customer could not be compared
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,6 @@ class _Undo(Exception):
     """Ends a dry run's transaction, and takes what was found out of it."""
 
     def __init__(self, differences: tuple[Difference, ...]) -> None:
-        super().__init__()
         self.differences = differences
 
 
@@ -107,7 +106,7 @@ class Reconciler:
         self._holder = new_id("hol")
 
     async def step(self, run: Run) -> tuple[Run, list[Compared]]:
-        """The next few customers of this run. Raises Conflict while somebody else works on it, Unavailable when Stripe is down."""
+        """The next few. Raises Conflict while another works on this run, Paused to repair now, Unavailable when Stripe is down."""
         await self._claim(run)
         async with self.store.reading() as tx:
             links = await _next_links(tx, run)
@@ -176,13 +175,14 @@ class Reconciler:
         """One customer, again after a pause while Stripe asks for one. Raises Unavailable when Stripe answers nobody."""
         try:
             differences = await self._patiently(run, link)
+        except Paused:
+            raise
         except TollhouseError as error:
             if isinstance(error, Unavailable):
                 await self.gateway.require_answering()  # else it is this customer alone, who must not hold up the rest
-            compared = Compared(link.customer, error=str(error))
             async with self.store.transaction() as tx:
-                await _keep(tx, run, compared.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
-            return compared
+                await _keep(tx, run, link.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
+            return Compared(link.customer, error=str(error))
         if differences:
             log.info(
                 "billing.reconciled", customer=link.customer, run=run.id, by=run.by_whom, why=run.why,
@@ -215,6 +215,7 @@ class Reconciler:
         customer, now = link.customer, self._now()
         try:
             async with self.store.transaction() as tx:
+                await require_applying(tx, unless=run.dry_run)
                 before = await _facts(tx, self.catalog, customer, snapshot, now)
                 await apply(tx, self.catalog, link, snapshot, now)
                 after = await _facts(tx, self.catalog, customer, snapshot, now)
@@ -355,8 +356,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
 def _later(row: Row) -> str:
     if row["later_plan"] is None:
         return "never"
-    price = f"{row['later_amount_minor']} {row['currency']} a {row['later_every']}"
-    return f"{row['later_plan']}, {price}, {_moment(row['later_at'])}"
+    return f"{row['later_plan']}, {row['later_amount_minor']} {row['currency']} a {row['later_every']}, {_moment(row['later_at'])}"
 
 
 def _moment(at: int | None) -> str:

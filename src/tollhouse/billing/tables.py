@@ -280,3 +280,63 @@ refused_webhook = Table(
     Column("last_at", BigInteger, nullable=False),
     Column("deliveries", Integer, nullable=False),
 )
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),  # by itself, whether any process runs or not
+    Column("ended_at", BigInteger),  # before its time: by whom
+    Column("ended_by", String(254)),
+    Column("rollback", String(40)),  # which switched it on
+    UniqueConstraint("rollback"),
+)
+Index("ix_maintenance_ends_at", maintenance.c.ends_at)
+
+stripe_pause = Table(
+    "stripe_pause",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("open", SmallInteger),  # 1 until it is proven complete: at most one
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("resumed_at", BigInteger),  # from here on events are applied again
+    Column("resumed_by", String(254)),
+    Column("fetched", Integer, nullable=False),  # events that had not arrived
+    Column("finished_at", BigInteger),
+    Column("proof", Text),  # JSON
+    UniqueConstraint("open"),
+)
+
+stripe_rollback = Table(
+    "stripe_rollback",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("open", SmallInteger),  # 1 until it is undone: at most one
+    Column("options", Text, nullable=False),  # JSON
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("undo_at", BigInteger),
+    Column("undo_by", String(254)),
+    Column("undone_at", BigInteger),
+    Column("error", Text),  # why the last run stopped
+    UniqueConstraint("open"),
+)
+
+stripe_rollback_step = Table(
+    "stripe_rollback_step",
+    metadata,
+    Column("rollback", String(40), nullable=False),
+    Column("name", String(20), nullable=False),
+    Column("record", Text, nullable=False),  # JSON: what undoing and going on need
+    Column("fetched", Integer, nullable=False),  # events that had not arrived
+    Column("begun_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    Column("undone_at", BigInteger),
+    PrimaryKeyConstraint("rollback", "name"),
+)

@@ -13,7 +13,9 @@ import tollhouse
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 
-COMMANDS = "init demo serve worker db plans keys customers invoices quotes hooks staff stripe migrate verify selftest clock".split()
+COMMANDS = (
+    "init demo serve worker db plans keys customers invoices quotes hooks staff stripe maintenance migrate verify selftest clock"
+).split()
 
 
 def _version(wanted: bool) -> None:

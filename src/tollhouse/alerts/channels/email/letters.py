@@ -99,6 +99,27 @@ LETTERS: dict[tuple[str, str], Letter] = {
         button="Ouvrir mon compte",
         reason="Vous recevez ce message, une seule fois, parce que vous avez confirmé cette adresse chez {product}.",
     ),
+    ("maintenance", "en"): Letter(
+        subject="{product}: payments are being worked on",
+        heading="Payments are being worked on",
+        paragraphs=(
+            "We are working on the payments of {product}. Until {until} no new plan can be bought.",
+            "Everything that you have works as always. Your data and your plan are untouched, and there is nothing to do.",
+        ),
+        button="Open my account",
+        reason="You receive this once, because you have an account at {product}.",
+    ),
+    ("maintenance", "fr"): Letter(
+        subject="{product} : intervention sur les paiements",
+        heading="Nous intervenons sur les paiements",
+        paragraphs=(
+            "Nous intervenons sur les paiements de {product}. Jusqu’au {until}, aucune nouvelle offre ne peut être achetée.",
+            "Tout ce que vous avez fonctionne comme d’habitude. Vos données et votre offre ne changent pas, et vous n’avez "
+            "rien à faire.",
+        ),
+        button="Ouvrir mon compte",
+        reason="Vous recevez ce message, une seule fois, parce que vous avez un compte chez {product}.",
+    ),
     ("plan_moves", "en"): Letter(
         subject="Your {product} plan changes",
         heading="Your plan changes",
