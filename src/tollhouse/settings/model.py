@@ -8,6 +8,7 @@ from tollhouse.settings.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 CorsMode = Literal["listed", "public"]
+StaffTotp = Literal["optional", "required"]
 
 
 class WebSettings(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class WebSettings(msgspec.Struct, frozen=True):
     trust_host: bool
     session_secret: Secret | None
     domain: str | None
+    staff_totp: StaffTotp
 
 
 class StripeSettings(msgspec.Struct, frozen=True):

@@ -171,7 +171,19 @@ SETTINGS: tuple[Setting, ...] = (
         signing=True,
         generate=_GENERATE,
         need="always",
-        meaning="Signs sessions, forms and the links in e-mails. Another value signs everybody out.",
+        meaning="Signs sessions, forms and the links in e-mails. Another value signs everybody out, and makes "
+        "the second factors of staff worthless (`tollhouse staff totp reset`).",
+    ),
+    Setting(
+        "web.staff_totp",
+        "STAFF_TOTP",
+        "choice",
+        '"optional" or "required"',
+        component="web",
+        default="optional",
+        choices=("optional", "required"),
+        meaning="Whether staff have to sign in with a one-time code beside the password before any staff page opens; "
+        "whoever has set it up is asked for it in any case.",
     ),
     Setting(
         "web.cors_mode",
