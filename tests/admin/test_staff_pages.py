@@ -19,6 +19,8 @@ PAGES = (
     "/admin/reconciliation/rec_1",
     "/admin/customers/user_1/quotes",
     "/admin/unmapped",
+    "/admin/moves",
+    "/admin/moves?from=",
 )
 
 
