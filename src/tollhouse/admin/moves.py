@@ -28,7 +28,7 @@ async def moves_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     if "from" in query:
         try:
             groups, looked = await sum_up(store, catalog, choose(catalog, source or None, (source and target) or None))
-            locale = visit.shell.texts.locale
+            locale = visit.shell.locale
             changes = [[change_told(changed, locale) for changed in group.changes] for group in groups]
             values |= {"groups": list(zip(groups, changes, strict=True)), "looked": looked}
         except InvalidRequest as error:
