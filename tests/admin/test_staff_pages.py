@@ -22,6 +22,8 @@ PAGES = (
     "/admin/hooks",
     "/admin/hooks/hke_1",
     "/admin/hooks/hke_1/evt_1",
+    "/admin/moves",
+    "/admin/moves?from=",
 )
 
 

@@ -175,9 +175,9 @@ async def test_everybody_is_told_once_and_only_then_moved(world: World) -> None:
     assert sorted(mail["to"] for mail in mails) == ["ada@example.com", "eve@example.com"]
     assert mails[0]["values"] == {
         "plan": "Free",
-        "move": "Votre formule Free change le 15 janvier 2027.",
-        "changes": "Ce qui change : sessions par mois: 10 → 25.",
-        "price": "Votre prix ne change pas : vous ne payez rien.",
+        "move": "Votre offre Free change le 15 janvier 2027.",
+        "changes": "Ce qui change\u00a0: sessions par mois\u00a0: 10 → 25.",
+        "price": "Votre prix ne change pas\u00a0: vous ne payez rien.",
         "url": "http://127.0.0.1:8787/app/billing",
     }
     late = await world.customer("late@example.com")

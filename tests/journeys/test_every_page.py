@@ -28,6 +28,7 @@ STAFF = (
     "/admin/reconciliation",
     "/admin/unmapped",
     "/admin/hooks",
+    "/admin/moves?from=",
 )
 LOOKS = (("light", 1280), ("dark", 375))
 

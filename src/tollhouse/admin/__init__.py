@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import hooks, invoices, pages, quotes, reconciliation, security, unmapped
+from tollhouse.admin import hooks, invoices, moves, pages, quotes, reconciliation, security, unmapped
 from tollhouse.admin.site import FactorRequired, open_office, to_security
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -18,6 +18,7 @@ def routes(house: House) -> list[Router]:
         Router(
             path="/",
             route_handlers=[
+                *moves.HANDLERS,
                 *pages.HANDLERS,
                 *invoices.HANDLERS,
                 *hooks.HANDLERS,

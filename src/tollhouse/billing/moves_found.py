@@ -6,6 +6,7 @@ import msgspec
 
 from tollhouse.billing import move_queries as queries
 from tollhouse.billing.moves import Choice, Held, Move, plan_move, target_of
+from tollhouse.billing.moves_summed import Group, Summary
 from tollhouse.catalog.actions import next_versions, refresh
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.money import Money
@@ -24,11 +25,50 @@ class Batch(msgspec.Struct, frozen=True):
     moves: tuple[Move, ...]
 
 
+class Made(msgspec.Struct, frozen=True):
+    """How far a move is: of those from one version to another, how many were told, moved, and could not be. ms."""
+
+    from_plan: str
+    from_version: int
+    to_plan: str
+    to_version: int
+    notified: int
+    moved: int
+    failed: int
+    last_moved_at: int | None
+
+
 async def as_published(tx: Tx, catalog: Catalog) -> Catalog:
     """The file's catalogue under the numbers that publishing would give it, with what was sold before. Writes nothing."""
     numbers = await next_versions(tx, catalog)
     plans = {name: msgspec.structs.replace(plan, version=numbers[name][0]) for name, plan in catalog.plans.items()}
     return await refresh(tx, msgspec.structs.replace(catalog, plans=plans))
+
+
+async def sum_up(store: Store, catalog: Catalog, choice: Choice) -> tuple[list[Group], int]:
+    """Everybody whom the choice is about, by version, and how many accounts were looked at."""
+    summary, looked = Summary(), 0
+    async for batch in find_moves(store, catalog, choice):
+        looked += batch.looked
+        for move in batch.moves:
+            summary.add(move)
+    return summary.groups(), looked
+
+
+async def moves_made(tx: Tx) -> list[Made]:
+    """How far every move is, by version."""
+    return [
+        Made(
+            row["from_plan"], row["from_version"], row["to_plan"], row["to_version"], int(row["notified"]),
+            int(row["moved"]), int(row["failed"]), row["last_moved_at"],
+        )
+        for row in await tx.fetch(queries.MOVES_BY_PAIR)
+    ]  # fmt: skip
+
+
+async def failures(tx: Tx, most: int) -> list[Row]:
+    """Who could not be moved, the newest first: `customer`, `failed_at`, `reason`, and from where to where."""
+    return await tx.fetch(queries.FAILURES, most=most)
 
 
 async def count_accounts(tx: Tx) -> int:

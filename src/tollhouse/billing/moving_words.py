@@ -12,7 +12,7 @@ from tollhouse.kernel.money import Money, minor_digits
 
 _WORDS = {
     "en": {
-        "month": "a month", "year": "a year", "week": "a week", "day": "a day", "unlimited": "unlimited", "none": "none",
+        "colon": ": ", "month": "a month", "year": "a year", "week": "a week", "day": "a day", "unlimited": "unlimited", "none": "none",
         "support": "Support", "credits": "with each period",
         "same": "Your plan {before} changes {when}.",
         "other": "Your plan {before} is replaced by {after} {when}.",
@@ -24,15 +24,15 @@ _WORDS = {
         "dedicated": "dedicated",
     },
     "fr": {
-        "month": "par mois", "year": "par an", "week": "par semaine", "day": "par jour", "unlimited": "illimité",
+        "colon": "\u00a0: ", "month": "par mois", "year": "par an", "week": "par semaine", "day": "par jour", "unlimited": "illimité",
         "none": "aucun", "support": "Assistance", "credits": "à chaque période",
-        "same": "Votre formule {before} change {when}.",
-        "other": "Votre formule {before} est remplacée par {after} {when}.",
+        "same": "Votre offre {before} change {when}.",
+        "other": "Votre offre {before} est remplacée par {after} {when}.",
         "soon": "prochainement", "on": "le {date}",
-        "nothing": "Votre prix ne change pas : vous ne payez rien.",
-        "as_before": "Votre prix ne change pas : {price}.",
+        "nothing": "Votre prix ne change pas\u00a0: vous ne payez rien.",
+        "as_before": "Votre prix ne change pas\u00a0: {price}.",
         "new_price": "Vous payez {before} jusqu’au {date}, puis {after}. Rien n’est prélevé avant.",
-        "no_changes": "Ce que votre formule comprend ne change pas.", "changes": "Ce qui change : {changes}.",
+        "no_changes": "Ce que votre offre comprend ne change pas.", "changes": "Ce qui change\u00a0: {changes}.",
         "community": "communauté", "email": "e-mail", "chat": "chat", "priority": "prioritaire", "phone": "téléphone",
         "dedicated": "dédiée",
     },
@@ -60,10 +60,12 @@ def change_told(changed: Changed, locale: str) -> str:
     """`sessions a month: 1,500 → 5,000`."""
     words = _WORDS[locale]
     if changed.what == "support":
-        return f"{words['support']}: {_support(changed.before, locale)} → {_support(changed.after, locale)}"
+        return (
+            f"{words['support']}{words['colon']}{_support(changed.before, locale)} → {_support(changed.after, locale)}"
+        )
     period = words[changed.period] if changed.period else words["credits"] if changed.what == "credits" else ""
     name = f"{changed.label} {period}".strip()
-    return f"{name}: {_amount(changed.before, locale)} → {_amount(changed.after, locale)}"
+    return f"{name}{words['colon']}{_amount(changed.before, locale)} → {_amount(changed.after, locale)}"
 
 
 def _support(value: Amount | str, locale: str) -> str:

@@ -1,7 +1,8 @@
-"""`tollhouse migrate import|pricing`: customers brought over from an older system's tables; moved to another plan or version."""
+"""`tollhouse migrate import|pricing|example`: customers brought over from an older system's tables; moved to another plan or version."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from importlib import resources
 from typing import Annotated
 
 import msgspec
@@ -19,6 +20,7 @@ from tollhouse.cli.stopping import STOPPED, told_to_stop
 from tollhouse.kernel.errors import InvalidRequest
 
 MOST_SHOWN = 1_000
+EXAMPLES = ("sqlite", "postgresql")
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -41,12 +43,24 @@ def register(app: typer.Typer) -> None:
     )
     group.command("import")(import_)
     group.command("pricing")(pricing)
+    group.command("example")(example)
     group.callback()(_group)
     app.add_typer(group, name="migrate")
 
 
 def _group() -> None:
     """Moving customers: from an older system's tables, to another plan or version."""
+
+
+def example(
+    database: Annotated[str, typer.Option(help="sqlite or postgresql.")] = "sqlite",
+) -> None:
+    """Write the tables of a system that sold minutes as SQL, for rehearsing the move in a database of your own."""
+    if database not in EXAMPLES:
+        raise InvalidRequest(
+            f"there is no example for {database!r}", code="unknown_database", fix=f"name one of: {', '.join(EXAMPLES)}"
+        )
+    emit(resources.files("tollhouse.presets").joinpath("minutes", f"{database}.sql").read_text("utf-8").rstrip())
 
 
 def import_(

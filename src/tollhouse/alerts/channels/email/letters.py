@@ -129,12 +129,12 @@ LETTERS: dict[tuple[str, str], Letter] = {
         reason="You receive this once, because your account at {product} is on the plan {plan}.",
     ),
     ("plan_moves", "fr"): Letter(
-        subject="Votre formule {product} change",
-        heading="Votre formule change",
+        subject="Votre offre {product} change",
+        heading="Votre offre change",
         paragraphs=("{move}", "{changes}", "{price}", "Ce qu’il vous reste est à vous et le demeure."),
-        button="Voir ma formule",
-        small_print="Sur cette page, vous pouvez aussi arrêter votre formule à tout moment.",
-        reason="Vous recevez ce message, une seule fois, parce que votre compte {product} est sur la formule {plan}.",
+        button="Voir mon offre",
+        small_print="Sur cette page, vous pouvez aussi arrêter votre offre à tout moment.",
+        reason="Vous recevez ce message, une seule fois, parce que votre compte {product} est sur l’offre {plan}.",
     ),
     ("alerts_opened", "en"): Letter(
         subject="[{product}, {environment}] {severity}: {title}",
