@@ -224,6 +224,14 @@ async def test_one_is_replayed_or_all_that_failed_since_a_time(world: World) -> 
                 await actions.replay_delivery(tx, endpoint.id, old.replace("evt", "hke"), world.now)
         await world.deliver()
         assert shop.ids == [old, new, new, new]
+        shop.status = 500
+        (waits,) = await world.happen()
+        await world.work()
+        shop.status = 200
+        async with world.store.transaction() as tx:  # what waits for its next attempt need not wait any longer
+            assert await actions.replay_failed(tx, endpoint.id, since, world.now) == 1
+        await world.deliver()
+        assert shop.ids[-2:] == [waits, waits]
 
 
 @pytest.mark.row("X6")

@@ -1,11 +1,10 @@
 """What one save writes, as rows: accounts by compare-and-set, keys with answers, entries, holds, leases, facts."""
 
-from collections.abc import Iterable
-
 from tollhouse.admission.deciding import Decision
 from tollhouse.admission.model import Ask
+from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.errors import InvariantBroken
-from tollhouse.ledger.balances import Told
+from tollhouse.ledger.balances import balances_told
 from tollhouse.ledger.book import encode
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, Entry, State
 from tollhouse.store import cell_of, outbox
@@ -59,11 +58,11 @@ class Batch:
                 slots = encode(decision.lease.slots).decode()
                 self.leases.append((cell, customer, last.seq, ask.action, slots, decision.lease.ttl_ms, last.at))
 
-    def tell(self, customer: str, told: Iterable[Told], now: int) -> None:
-        """Facts that become true with this customer's account, each once for its key."""
-        for fact, key in told:
+    def tell(self, customer: str, before: State, after: State, catalog: Catalog) -> None:
+        """Lines that this customer's balances have crossed on the way, each told once for its key."""
+        for fact, key in balances_told(customer, before, after, catalog):
             identifier, tag, payload = outbox.row_once(fact, key)
-            self.facts.append((identifier, tag, customer, payload, now))
+            self.facts.append((identifier, tag, customer, payload, after.decided_at))
 
 
 def _row(

@@ -19,7 +19,6 @@ from tollhouse.admission.model import Ask, Loaded, Outcome
 from tollhouse.admission.ports import Port
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.errors import KeyReused, NotFound, TollhouseError, Unavailable
-from tollhouse.ledger.balances import balances_told
 from tollhouse.ledger.book import decode_state
 from tollhouse.ledger.model import State
 from tollhouse.store import ConnectionLost, LockedByAnother, StoreFailure
@@ -317,9 +316,7 @@ class Lane:
             for customer in decided:
                 turn = turns[customer]
                 batch.add(customer, turn.version, turn.state, turn.decided)
-                batch.tell(
-                    customer, balances_told(customer, turn.before, turn.state, self._catalog), turn.state.decided_at
-                )
+                batch.tell(customer, turn.before, turn.state, self._catalog)
             saved = await self._written(batch, work)
         stale = set(decided) - saved if len(saved) < len(decided) else set()
         for customer in stale:

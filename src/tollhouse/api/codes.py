@@ -232,7 +232,27 @@ OPERATING = Chapter(
     ),
 )  # fmt: skip
 
-CHAPTERS = (REFUSALS, CALLERS, REQUESTS, NAMES, CLASHES, LATER, OPERATING)
+HOOKS = Chapter(
+    "Webhooks out",
+    "What staff ask of endpoints, on pages and by `tollhouse hooks`, and cannot have so.",
+    (
+        Code("invalid_hook_url", 422, "The endpoint's address is none for webhooks: not https, private, or with a password in it.", "`fix` says what is allowed."),
+        Code("invalid_hook", 422, "The description, the overlap or the span of time is out of range.", "`fix` says what is allowed."),
+        Code("unknown_event", 422, "There is no such event.", "Name one of those in `fix`."),
+        Code("invalid_time", None, "`--since` is no time and no duration.", "Write 2026-11-20T10:00:00Z, or 3d."),
+        Code("hook_not_found", 404, "There is no such endpoint.", "List them with `tollhouse hooks list`."),
+        Code("delivery_not_found", 404, "The event was not for this endpoint, or is older than 30 days.", "List them with `tollhouse hooks deliveries ENDPOINT`."),
+        Code("hook_exists", 409, "Another endpoint has this address.", "Rotate or enable that one, or remove it first."),
+        Code("too_many_hooks", 409, "There are 32 endpoints already.", "Remove one that is not needed."),
+        Code("hook_disabled", 409, "The endpoint is disabled, so nothing is sent there.", "Enable it first."),
+        Code("hook_rotated", 409, "The secret was changed since the form was shown.", "Load the page again to change it once more."),
+        Code("hook_busy", None, "The worker is sending this test already.", "See what came of it with `tollhouse hooks deliveries`."),
+        Code("not_confirmed", None, "Removing cannot be undone, and was not confirmed.", "Add `--yes`, or disable the endpoint."),
+        Code("hook_secret_unreadable", None, "The endpoint's secret was sealed with another SESSION_SECRET; a delivery's error says so.", "Set `SESSION_SECRET` as it was, or rotate the secret with `--overlap 0s`."),
+    ),
+)  # fmt: skip
+
+CHAPTERS = (REFUSALS, CALLERS, REQUESTS, NAMES, CLASHES, LATER, HOOKS, OPERATING)
 PREFIXES = {
     "stripe_": "Stripe's own codes come with `stripe_` before them, such as `stripe_card_declined` (422); `detail` is its text.",
     "http_": "`tollhouse selftest` calls an answer that is no problem of ours by its status, such as `http_502`.",

@@ -3,6 +3,8 @@
 `load.py` reads by this table and docs/reference/settings.md is made from it, so neither can know another setting.
 """
 
+# reason for length: one table, read from top to bottom
+
 from typing import Literal
 
 import msgspec

@@ -15,6 +15,7 @@ from tollhouse.billing.counting import forget_old_counts
 from tollhouse.billing.files import Fetcher
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.refused import ask_about_refused
+from tollhouse.billing.stripe import StripeGateway
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
@@ -40,7 +41,6 @@ def jobs_of(house: House) -> list[Job]:
     """Every kind of background work of this installation. Without Stripe's key its events wait in the inbox."""
     store, catalog = house.store, house.catalog
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
-
     handing = hand_over(house, messenger)
 
     async def post() -> bool:
@@ -72,8 +72,14 @@ def jobs_of(house: House) -> list[Job]:
     if house.stripe is None:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
         return jobs
-    syncer = Syncer(store, catalog, house.stripe)
-    reconciler = Reconciler(store, catalog, house.stripe, NIGHTLY_CUSTOMERS_A_SECOND)
+    return [*jobs, *_stripes(house, house.stripe)]
+
+
+def _stripes(house: House, stripe: StripeGateway) -> list[Job]:
+    """What asks Stripe."""
+    store, catalog = house.store, house.catalog
+    syncer = Syncer(store, catalog, stripe)
+    reconciler = Reconciler(store, catalog, stripe, NIGHTLY_CUSTOMERS_A_SECOND)
 
     gently = giving_way(syncer.work_once, lambda: syncer.work_once(CUSTOMERS_WHILE_BUSY), lambda: house.admission.taken)
 
@@ -89,17 +95,14 @@ def jobs_of(house: House) -> list[Job]:
             await reconciler.give_back(run)
         return True
 
-    stripe = house.stripe
-
     async def refused() -> bool:
         return await ask_about_refused(store, stripe) > 0
 
     return [
-        *jobs,
         Job("refused_webhooks", refused, REFUSED_PAUSE_SECONDS, house.bells.watch),
         Job("inbox", gently, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
-        Job("invoices", Fetcher(store, house.stripe).work_once, 1.0),
+        Job("invoices", Fetcher(store, stripe).work_once, 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
 

@@ -188,7 +188,9 @@ async def replay_delivery(tx: Tx, endpoint: str, event: str, now: int) -> None:
 
 
 async def replay_failed(tx: Tx, endpoint: str, since: int, now: int) -> int:
-    """Send again whatever failed of what happened since then. How many. Raises NotFound; Conflict while it is disabled."""
+    """Send again what happened since then and has failed, given up or not. How many. Raises NotFound; Conflict while the
+    endpoint is disabled.
+    """
     found = await _enabled(tx, endpoint)
     return await tx.execute(queries.REPLAY_FAILED, endpoint=found.id, since=since, now=now)
 

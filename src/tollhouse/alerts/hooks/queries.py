@@ -90,7 +90,8 @@ REPLAY_ONE = Sql(
 )
 REPLAY_FAILED = Sql(
     "update hook_delivery set status = 'waiting', attempts = 0, due_at = :now, done_at = null, claim = null,"
-    " claimed_until = null where endpoint = :endpoint and status = 'failed' and created_at >= :since"
+    " claimed_until = null where endpoint = :endpoint and created_at >= :since and (status = 'failed'"
+    " or (status = 'waiting' and attempts > 0 and (claimed_until is null or claimed_until <= :now)))"
 )
 COUNT_FAILED = Sql(
     "select count(*) as failed, min(created_at) as oldest from hook_delivery"
