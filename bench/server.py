@@ -13,7 +13,8 @@ from tollhouse.admission.model import Ask, Loaded
 from tollhouse.admission.ports import Port, open_port
 from tollhouse.catalog.load import load_configuration
 from tollhouse.http_protocol import OneWriteProtocol
-from tollhouse.serving import Server, configure_logging
+from tollhouse.serving import Server
+from tollhouse.settings.logs import configure_logging
 from tollhouse.store.opening import AnyStore
 
 

@@ -2,12 +2,10 @@
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,8 @@ from tollhouse.catalog.load import Configuration, load_configuration
 from tollhouse.house import House
 from tollhouse.http_protocol import STATE, Heads, OneWriteProtocol
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError
-from tollhouse.kernel.masking import mask, mask_text
 from tollhouse.settings import Settings
+from tollhouse.settings.logs import configure_logging
 from tollhouse.store import revision
 from tollhouse.worker import jobs_of
 from tollhouse.worker.jobs import run_jobs
@@ -151,57 +149,11 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
         lifespan="on",
         access_log=False,
         log_level="warning",
+        log_config=None,
         server_header=False,
         date_header=True,
         backlog=2048,
         proxy_headers=configuration.settings.web.trust_host,
         forwarded_allow_ips=PROXIES if configuration.settings.web.trust_host else None,
         timeout_graceful_shutdown=configuration.settings.server.graceful_seconds,
-    )
-
-
-LOGS_OWN = ("key", "event", "level", "timestamp", "environment")
-"""What a log line says of itself; `key` is an alert's name there. Their texts are masked by form all the same."""
-
-
-def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """The line without secrets, however deep and under whatever name they stand (row U14)."""
-    return {
-        name: mask_text(str(held)) if name in LOGS_OWN else mask({name: held})[name] for name, held in event.items()
-    }
-
-
-class Masked(logging.Filter):
-    """The same for what libraries log by themselves, with its traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = mask_text(record.getMessage()), ()
-        if record.exc_info:
-            record.exc_text = mask_text(logging.Formatter().formatException(record.exc_info))
-        return True
-
-
-def configure_logging(settings: Settings) -> None:
-    """Structured lines on stderr, each with its environment."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    environment = settings.environment
-
-    def with_environment(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        event["environment"] = environment
-        return event
-
-    for name in ("uvicorn.error", "uvicorn", "asyncio", "litestar", "stripe"):
-        logging.getLogger(name).addFilter(Masked())
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            with_environment,
-            structlog.processors.format_exc_info,
-            masked,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,
     )

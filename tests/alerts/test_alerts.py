@@ -133,6 +133,20 @@ async def test_a_hundred_failures_are_one_letter(store: AnyStore, staff: Messeng
     assert len(postbox.received) == 1
 
 
+@pytest.mark.row("U14")
+async def test_no_letter_and_no_call_holds_a_secret(store: AnyStore, staff: Messenger, postbox: Postbox) -> None:
+    key, card = "sk_test" + "_51AbCdEfGhIjKl", "4242 4242 4242 4242"
+    said = f"Stripe refused {key} for {card} (password='quatre mots')"
+    await put(store, OperatorAlert("x", "critical", said, said, said))
+    await work(store, staff)
+    async with store.reading() as tx:
+        (kept,) = await newest_alerts(tx)
+    shown = str(postbox.received[0]["subject"]) + postbox.text(0) + repr(kept)
+    assert "Stripe refused" in shown
+    for secret in (key, card, "quatre mots"):
+        assert secret not in shown
+
+
 @pytest.mark.row("U7")
 async def test_what_opens_together_is_told_together_the_worst_first(
     store: AnyStore, staff: Messenger, postbox: Postbox

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
+from tests.support.tree import files, name
 from tollhouse.kernel.masking import MASK, mask, mask_text
-from tollhouse.serving import Masked, configure_logging
+from tollhouse.settings.logs import configure_logging, log_to_stderr
+from tollhouse.settings.secret import Secret
 
 # Split, so that no scanner of secrets takes this file for a leak.
 SECRETS = (
@@ -41,9 +47,9 @@ def test_a_secret_is_known_by_its_form_wherever_it_stands(secret: str) -> None:
 
 
 @pytest.mark.row("U14")
-@pytest.mark.parametrize("name", SPELLINGS)
-def test_a_secret_is_known_by_its_key_however_it_is_spelt(name: str) -> None:
-    shown = json.dumps(mask(nested({name: PLAIN, "other": {name: {"deep": PLAIN}}})))
+@pytest.mark.parametrize("key", SPELLINGS)
+def test_a_secret_is_known_by_its_key_however_it_is_spelt(key: str) -> None:
+    shown = json.dumps(mask(nested({key: PLAIN, "other": {key: {"deep": PLAIN}}})))
     assert PLAIN not in shown
 
 
@@ -55,37 +61,127 @@ def test_what_is_no_secret_stays() -> None:
     assert mask(kept) == kept
 
 
-@pytest.mark.row("U14")
-@pytest.mark.parametrize("secret", SECRETS)
-def test_no_log_line_holds_it(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
-    class Quiet:
-        environment = "test"
-        log_level = "debug"
+class Quiet(msgspec.Struct, frozen=True):
+    """Settings as far as the log reads them."""
 
+    stripe_key: Secret = Secret.of("correct horse battery staple")
+    database_url: Secret = Secret.of("postgresql://ada:hunter2hunter2@db.example.com/tollhouse")
+    environment: str = "test"
+    log_level: str = "debug"
+
+
+OWN = ("correct horse battery staple", "hunter2hunter2")  # of no form, known by their value
+
+
+@contextmanager
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """What the log has said since it was asked last, each line a JSON object of its own."""
     configure_logging(Quiet())  # type: ignore[arg-type]
+    before = list(logging.getLogger().handlers)
+
+    def said() -> str:
+        text = capsys.readouterr().err
+        assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
+        return text
+
     try:
-        log = structlog.get_logger("test")
-        log.info("plain", said=f"it was {secret}")
-        log.error(f"in the event {secret}", key=secret, deep=nested({"client_secret": PLAIN, "note": secret}))
-        try:
-            raise RuntimeError(f"could not use {secret}")
-        except RuntimeError as error:
-            log.exception("raised", error=error)
-        said = capsys.readouterr().err
+        yield said
     finally:
         structlog.reset_defaults()
-    assert len(said.splitlines()) == 3
-    assert secret not in said
-    assert PLAIN not in said
+        logging.getLogger().handlers = [held for held in before if type(held).__name__ != "_Stderr"]
+
+
+def log_calls() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(level, event, names) of every line that the server's code may log."""
+    for path in files(".py"):
+        if not name(path).startswith("src/tollhouse/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "log"
+                and node.func.attr in LEVELS
+            ):
+                event = ast.literal_eval(node.args[0])
+                yield node.func.attr, event, tuple(key.arg for key in node.keywords if key.arg is not None)
+
+
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
+
+
+class Holder:
+    """What shows a secret in its repr."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def __repr__(self) -> str:
+        return f"Holder({self.secret!r})"
 
 
 @pytest.mark.row("U14")
-def test_what_libraries_log_is_masked_with_its_traceback() -> None:
-    secret = SECRETS[0]
-    try:
-        raise RuntimeError(f"could not use {secret}")
-    except RuntimeError as error:
-        exc_info = (type(error), error, error.__traceback__)
-    record = logging.LogRecord("uvicorn.error", logging.ERROR, __file__, 1, "failed with %s", (secret,), exc_info)
-    assert Masked().filter(record)
-    assert secret not in logging.Formatter().format(record)
+def test_no_line_that_the_code_logs_holds_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = sorted(set(log_calls()))
+    assert len(calls) > 30
+    log = structlog.get_logger("test")
+    with logged(capsys) as said:
+        for secret in (*SECRETS, *OWN):
+            shapes = (
+                secret, nested(secret), ValueError(f"could not use {secret}"), Holder(secret), [secret.encode()], {secret: 1},
+            )  # fmt: skip
+            for level, event, names in calls:
+                for shape in shapes:
+                    getattr(log, level)(event, **dict.fromkeys(names, shape))
+            lines = said()
+            assert lines.count("\n") == len(calls) * len(shapes)
+            assert secret not in lines
+
+
+@pytest.mark.row("U14")
+@pytest.mark.parametrize("secret", [*SECRETS, *OWN])
+def test_no_stack_holds_it(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log = structlog.get_logger("test")
+    with logged(capsys) as said:
+        try:
+            try:
+                raise KeyError(secret)
+            except KeyError as error:
+                raise RuntimeError(f"could not use {secret}") from error
+        except RuntimeError as error:
+            log.exception(f"raised {secret}", error=error, stack_info=True)
+            logging.getLogger("aiohttp.client").exception("failed with %s", secret)
+        lines = said()
+    assert lines.count("\n") == 2
+    assert secret not in lines
+    assert lines.count("Traceback") == 2 * 2  # each with its cause
+
+
+@pytest.mark.row("U14")
+def test_a_commands_log_holds_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with logged(capsys):
+        log_to_stderr()
+        for secret in (*SECRETS, *OWN):
+            structlog.get_logger("test").warning(
+                "plain", said=f"it was {secret}", deep=nested({"client_secret": PLAIN})
+            )
+            logging.getLogger("asyncpg").warning("it was %s", secret)
+            lines = capsys.readouterr().err
+            assert lines.count("\n") == 2
+            assert secret not in lines
+            assert PLAIN not in lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SignIn(email='a@example.com', password='%s')", "{'csrf': '%s'}", '{"password": "%s"}', '"{\\"password\\": \\"%s\\"}"',
+        "[(b'cookie', b'th_session=%s')]", "password=%s&name=x", "Authorization: Basic %s",
+    ],
+)  # fmt: skip
+@pytest.mark.row("U14")
+def test_a_repr_shows_nothing_behind_a_name_that_says_so(text: str) -> None:
+    shown = mask_text(text % "open-sesame")
+    assert "open-sesame" not in shown
+    assert "quatre mots" not in mask_text("SignUp(password='quatre mots bien choisis')")

@@ -12,6 +12,7 @@ import typer
 import tollhouse
 from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
+from tollhouse.kernel.masking import mask_text
 
 COMMANDS = (
     "init demo serve worker db plans keys customers invoices quotes hooks staff stripe maintenance migrate verify selftest clock"
@@ -79,7 +80,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        sys.stderr.write(f"error: {type(error).__name__}: {error}\n")
+        sys.stderr.write(mask_text(f"error: {type(error).__name__}: {error}\n"))
         sys.stderr.write("fix: this should not happen; run it again with TOLLHOUSE_DEBUG=1 and report what it prints\n")
         return 1
     return 0

@@ -1,15 +1,13 @@
 """How a command works on the database, beside a running `serve` or alone."""
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
 from tollhouse.catalog import Configuration
 from tollhouse.cli.config import configuration
+from tollhouse.settings.logs import hide_secrets, log_to_stderr
 from tollhouse.store import Tx, open_store, test_clock
 from tollhouse.store.opening import AnyStore
 from tollhouse.store.revision import require_known, status
@@ -24,8 +22,9 @@ def known_configuration(path: Path) -> Configuration:
 
     Call it before the event loop runs: looking at the schema takes a connection of its own.
     """
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    log_to_stderr()
     found = configuration(path, "data")
+    hide_secrets(found.settings)
     require_known(status(found.settings.database_url.reveal()))
     return found
 

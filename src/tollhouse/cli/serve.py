@@ -7,8 +7,8 @@ import typer
 from tollhouse.cli.config import configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, tell
 from tollhouse.kernel.errors import ConfigurationError
-from tollhouse.serving import configure_logging
 from tollhouse.serving import serve as run
+from tollhouse.settings.logs import configure_logging
 
 
 def register(app: typer.Typer) -> None:

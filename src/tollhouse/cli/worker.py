@@ -9,7 +9,8 @@ from tollhouse.bootstrap import housekeeping, open_house
 from tollhouse.catalog import Configuration
 from tollhouse.cli.config import configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, tell
-from tollhouse.serving import check_schema, configure_logging
+from tollhouse.serving import check_schema
+from tollhouse.settings.logs import configure_logging
 from tollhouse.worker import jobs_of
 from tollhouse.worker.jobs import run_jobs
 

@@ -5,14 +5,15 @@ mask_text(text)    the same for a text: an exception, a repr, an error that was 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "********"
 DEEPEST = 30
+SHORTEST_KNOWN = 8
 
 _SECRET_NAMES = (
-    "secret", "password", "passwd", "token", "apikey", "authorization", "cookie", "signature", "credential", "privatekey",
+    "secret", "password", "passwd", "token", "apikey", "authorization", "cookie", "csrf", "signature", "credential", "privatekey",
     "paymentmethod", "cvc", "cvv", "cardnumber", "iban", "accountnumber", "fingerprint",
 )  # fmt: skip
 _WHOLE_NAMES = frozenset({"card", "number", "key", "exp", "expmonth", "expyear", "last4", "pan", "otp", "totp", "pin"})
@@ -26,12 +27,27 @@ _FORMS = (
     re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{6,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # name and password of an address
     re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
+    re.compile(r"\bv[01]=[0-9a-f]{16,}"),  # Stripe's signature
 )
 _NAMED = re.compile(
-    r"(?i)([\"']?\b[\w.-]*(?:secret|password|passwd|token|api[_-]?key|authorization|cvc|cvv)\b[\"']?\s*[=:]\s*[\"']?)"
-    r"([^\s\"',;&)}\]]+)"
+    r"(?i)([\"']?\b[\w.-]*(?:secret|password|passwd|token|api[_-]?key|authorization|cookie|csrf|cvc|cvv)\b"
+    r"(?:\\?[\"']?\s*[=:]\s*|\\?[\"']\s*,\s*)(?:Secret\()?)"
+    r"(?:b?(?P<sign>\\?[\"'])(?:(?!(?P=sign)).)*(?P=sign)|(?:(?:basic|bearer) )?[^\s\"',;&)}\]]+)"
 )
 _CARD = re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-])")
+
+
+_known: re.Pattern[str] | None = None
+_values: set[str] = set()
+
+
+def hide(values: Iterable[str]) -> None:
+    """Let these be masked by their value from now on: this installation's own secrets, which may have any form."""
+    global _known
+    _values.update(value for value in values if len(value) >= SHORTEST_KNOWN)
+    _known = (
+        re.compile("|".join(re.escape(value) for value in sorted(_values, key=len, reverse=True))) if _values else None
+    )
 
 
 def mask(value: Any, depth: int = 0) -> Any:
@@ -69,6 +85,8 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """The text without what has the form of a secret, or stands behind a name that says so."""
+    if _known is not None:
+        text = _known.sub(MASK, text)
     for form in _FORMS:
         text = form.sub(MASK, text)
     text = _NAMED.sub(lambda match: match[1] + MASK, text)

@@ -15,6 +15,7 @@ from tollhouse.alerts.hooks.spreading import spread
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import ConfigurationError, TollhouseError, Unavailable
 from tollhouse.kernel.ids import new_id
+from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, outbox
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
 from tollhouse.store.outbox import Outgoing
@@ -93,7 +94,7 @@ async def _spread(store: Store, items: Sequence[Outgoing], claim_id: str) -> int
 
 
 async def _failed(store: Store, item: Outgoing, claim_id: str, error: Exception) -> None:
-    text = str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}"
+    text = mask_text(str(error) if isinstance(error, TollhouseError) else f"{type(error).__name__}: {error}")
     attempts = item.attempts + 1
     most = MOST_ATTEMPTS_WHILE_AWAY if isinstance(error, Unavailable) else MOST_ATTEMPTS
     parked = isinstance(error, (ConfigurationError, Undeliverable)) or attempts >= most
