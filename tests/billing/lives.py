@@ -36,6 +36,10 @@ class Recorded(StripeGateway):
         assert self.now is not None
         return msgspec.structs.replace(self.now, customer=stripe_id)
 
+    async def refunded(self, stripe_id: str) -> dict[str, int]:
+        assert self.now is not None
+        return dict(self.now.refunded or {})
+
     async def _call(self, method: str, path: str, *rest: object, **more: object) -> Any:
         raise NotFound(f"{path}: a recording holds a customer's lists and nothing else")
 
@@ -60,7 +64,10 @@ class Recorder:
         events = tuple(await self.world.new_events())
         await self.world.receive(events)
         await self.world.work()
-        snapshot = await self.world.gateway.snapshot(await self.stripe_id())
+        stripe_id = await self.stripe_id()
+        snapshot = msgspec.structs.replace(
+            await self.world.gateway.snapshot(stripe_id), refunded=await self.world.gateway.refunded(stripe_id)
+        )
         self.stages.append(Stage(self.day, snapshot, events))
 
     async def subscription(self) -> Any:

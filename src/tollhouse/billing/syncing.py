@@ -28,6 +28,7 @@ from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
 LOOK_AGAIN_TYPE = "tollhouse.look_again"
+GIVEN_BACK_TYPES = frozenset(("charge.refunded", "charge.dispute.closed"))
 LEASE_MS = 2 * MINUTE
 LOOKS_AT_ONCE = 100
 
@@ -93,7 +94,7 @@ class Syncer:
             return
         await go_on_with_cards(self.gateway, known.id, read)
         payments = await payments_named(self.gateway, read)
-        given_back = any(event.type.startswith("charge.") for event in read)
+        given_back = any(event.type in GIVEN_BACK_TYPES for event in read)
         snapshot = await look(self.store, self.catalog, self.gateway, known.id, with_refunds=given_back)
         stated = [
             told
