@@ -30,6 +30,7 @@ from tollhouse.store import Store, Value, cell_of, inbox, outbox
 from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
+GIVEN_BACK_TYPES = frozenset(("charge.refunded", "charge.dispute.closed"))
 LEASE_MS = 2 * MINUTE
 LOOKS_AT_ONCE = 100
 
@@ -98,7 +99,8 @@ class Syncer:
         payments = await payments_named(self.gateway, read)
         snapshot = await look(
             self.store, self.catalog, self.gateway, known,
-            packs=_any_of(read, "checkout.session."), refunds=_any_of(read, "charge."),
+            packs=any(event.type.startswith("checkout.session.") for event in read),
+            refunds=any(event.type in GIVEN_BACK_TYPES for event in read),
         )  # fmt: skip
         stated = [
             told
@@ -246,10 +248,6 @@ async def look_again_due(store: Store) -> bool:
             await inbox.receive(tx, SOURCE, identifier, LOOK_AGAIN_TYPE, row["id"], "{}", now)
             await tx.execute(queries.LINK_LOOKED_AT, id=row["id"], due_at=row["due_at"])
     return bool(due)
-
-
-def _any_of(events: list[WebhookEvent], kind: str) -> bool:
-    return any(event.type.startswith(kind) for event in events)
 
 
 def _asked_to_wait_ms(error: Exception) -> int:
