@@ -69,7 +69,7 @@ async def test_what_failed_is_seen_and_sent_again_one_or_all(aurion: Street, gra
         await happen(aurion)
         await work(aurion)
         assert "Nothing is answered" in (await grace.open(path)).text
-        assert "answered 500" in (await grace.open(f"{path}?status=waiting")).text
+        assert '<td class="number">500</td>' in (await grace.open(f"{path}?status=waiting")).text
         async with aurion.house.store.transaction() as tx:
             await tx.execute(Sql("update hook_delivery set status = 'failed'"))
         shop.status = 200

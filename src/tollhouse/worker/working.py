@@ -37,7 +37,7 @@ def jobs_of(house: House) -> list[Job]:
         await deliver(messenger, item)
 
     async def post() -> bool:
-        return await deliver_once(store, tell)
+        return await deliver_once(store, tell, "letters")
 
     async def events() -> bool:
         return await spread_once(store, tell, house.bells.hooks)
