@@ -57,7 +57,7 @@ async def test_an_endpoint_is_added_and_its_secret_shown_once(aurion: Street, gr
         await work(aurion)
         Webhook(secret).verify(shop.received[0].body, shop.received[0].headers)
         page = (await grace.open(tested.headers["location"])).text
-        assert ("Delivered" in page, "thanks" in page, "hook.test" in page) == (True, True, True)
+        assert ("Arrived" in page, "thanks" in page, "hook.test" in page) == (True, True, True)
 
 
 @pytest.mark.row("X6")
@@ -69,7 +69,7 @@ async def test_what_failed_is_seen_and_sent_again_one_or_all(aurion: Street, gra
         await happen(aurion)
         await work(aurion)
         assert "Nothing is answered" in (await grace.open(path)).text
-        assert "answered 500" in (await grace.open(f"{path}?status=waiting")).text
+        assert '<td class="number">500</td>' in (await grace.open(f"{path}?status=waiting")).text
         async with aurion.house.store.transaction() as tx:
             await tx.execute(Sql("update hook_delivery set status = 'failed'"))
         shop.status = 200
@@ -78,7 +78,7 @@ async def test_what_failed_is_seen_and_sent_again_one_or_all(aurion: Street, gra
         sent = len(shop.received)
         one = await grace.submit(links[0], f"{links[0]}/replay")
         await work(aurion)
-        assert "Delivered" in (await grace.open(one.headers["location"])).text
+        assert "Arrived" in (await grace.open(one.headers["location"])).text
         assert shop.ids[sent:] == [links[0].rsplit("/", 1)[1]]
         rest = await grace.submit(path, f"{path}/change", do="replay", since="24")
         assert rest.headers["location"].endswith(f"number={len(links) - 1}")

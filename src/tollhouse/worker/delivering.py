@@ -18,7 +18,7 @@ from tollhouse.kernel.ids import new_id
 from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, outbox
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
-from tollhouse.store.outbox import Outgoing
+from tollhouse.store.outbox import Outgoing, Which
 
 LEASE_MS = 2 * MINUTE
 AT_ONCE = 20
@@ -31,17 +31,17 @@ Deliver = Callable[[Outgoing], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-async def deliver_once(store: Store, deliver: Deliver) -> bool:
-    """Hand each letter that is due to `deliver`. Whether there may be more.
+async def deliver_once(store: Store, deliver: Deliver, which: Which = "all") -> bool:
+    """Hand each fact of this kind that is due to `deliver`. Whether there may be more.
 
     `deliver` raises ConfigurationError for what waits until a setting is there: it is parked at once.
     """
     claim_id = new_id("clm")
     async with store.reading() as tx:
-        if not await outbox.any_due(tx, store.clock.now_ms(), "letters"):
+        if not await outbox.any_due(tx, store.clock.now_ms(), which):
             return False
     async with store.transaction() as tx:
-        items = await outbox.claim(tx, store.clock.now_ms(), LEASE_MS, claim_id, AT_ONCE, "letters")
+        items = await outbox.claim(tx, store.clock.now_ms(), LEASE_MS, claim_id, AT_ONCE, which)
     for item in items:
         try:
             await deliver(item)

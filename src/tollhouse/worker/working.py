@@ -44,7 +44,7 @@ def jobs_of(house: House) -> list[Job]:
     handing = hand_over(house, messenger)
 
     async def post() -> bool:
-        return await deliver_once(store, handing)
+        return await deliver_once(store, handing, "letters")
 
     async def events() -> bool:
         return await spread_once(store, handing, house.bells.hooks)
