@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import pages, quotes, reconciliation, unmapped
+from tollhouse.admin import maintenance, pages, quotes, reconciliation, unmapped
 from tollhouse.admin.site import open_office
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -17,7 +17,13 @@ def routes(house: House) -> list[Router]:
     return [
         Router(
             path="/",
-            route_handlers=[*pages.HANDLERS, *quotes.HANDLERS, *reconciliation.HANDLERS, *unmapped.HANDLERS],
+            route_handlers=[
+                *pages.HANDLERS,
+                *quotes.HANDLERS,
+                *reconciliation.HANDLERS,
+                *unmapped.HANDLERS,
+                *maintenance.HANDLERS,
+            ],
             dependencies={"office": Provide(lambda: office, sync_to_thread=False)},
             exception_handlers=failures.handlers(office),
             include_in_schema=False,

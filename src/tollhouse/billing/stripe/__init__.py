@@ -1,6 +1,6 @@
 """Stripe: the only place that imports its SDK. Everything leaves here in the words of `billing.model`."""
 
-from tollhouse.billing.stripe.account import StripeAccount, opened
+from tollhouse.billing.stripe.account import StripeAccount, open_account, opened
 from tollhouse.billing.stripe.gateway import PAGE as EVENTS_PAGE
 from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway
 from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, sign, verify
@@ -16,6 +16,7 @@ __all__ = [
     "Pace",
     "StripeAccount",
     "StripeGateway",
+    "open_account",
     "opened",
     "read_event",
     "read_stated",
