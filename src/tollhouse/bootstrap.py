@@ -20,6 +20,7 @@ from tollhouse.api.maintenance import maintenance_routes
 from tollhouse.api.subscribing import subscribing_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.desk import Desk
 from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.actions import publish, refresh
@@ -79,6 +80,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
             stripe=stripe,
             webhooks=WebhookLog(),
             intake=Intake(store, bells.inbox),
+            operations=Desk(store, catalog, settings),
         )
         await stack.enter_async_context(house.keys.kept_fresh())
         yield house

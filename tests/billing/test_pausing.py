@@ -22,6 +22,7 @@ from tollhouse.billing.reconciling import Reconciler, begin
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.stripe import StripeAccount
 from tollhouse.billing.syncing import LEASE_MS
+from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import Conflict, Unavailable
 from tollhouse.store import Sql, open_store
 
@@ -158,6 +159,16 @@ async def test_what_stripe_no_longer_lists_is_not_called_complete(world: World) 
     assert done.proof is not None
     assert done.proof.too_old
     assert not done.proof.complete
+
+
+async def test_a_clock_that_is_ten_minutes_off_misses_nothing(world: World) -> None:
+    customer = await world.customer()
+    world.store.clock.test_offset_ms += 10 * MINUTE
+    await pause(world)
+    await world.buy(customer, "starter")
+    done = await go_on(world)
+    assert done.fetched > 0
+    assert (await world.state(customer)).plan == "starter"
 
 
 async def test_while_stripe_does_not_answer_events_stay_parked(world: World) -> None:

@@ -3,95 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
-import sqlite3
-import stat
 import time
-import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.billing.drills import ADDRESS, Drill, accounts_in, drilling
 from tests.billing.shop import Shop
-from tests.billing.world import KEY, URL, World, opened
 from tests.sandbox.outside import Browser
-from tests.support.product import configuration_of
 from tests.support.serving import make_secret_key
 from tollhouse.billing import maintenance, rollback
-from tollhouse.billing.account import HANDLED_EVENTS, ROLLBACK_KEY
+from tollhouse.billing.account import ROLLBACK_KEY
 from tollhouse.billing.rollback import FORWARD, Options, Rollback
-from tollhouse.billing.rolling_back import Roller
-from tollhouse.billing.stripe import StripeAccount
 from tollhouse.kernel.clock import HOUR, MINUTE
 from tollhouse.kernel.errors import Conflict, TollhouseError, Unavailable
-from tollhouse.store import Sql
-
-ADDRESS = f"{URL}/webhooks/stripe"
-
-
-@dataclass
-class Drill:
-    """A world whose endpoints stand at the sandbox, and whoever rolls it back."""
-
-    world: World
-    gateway: StripeAccount
-    folder: Path
-
-    @property
-    def roller(self) -> Roller:
-        return Roller(self.world.store, self.world.catalog, self.gateway, SETTINGS, folder=self.folder)
-
-    async def endpoint(self, url: str, *, enabled: bool = True) -> str:
-        made = await self.gateway.create_endpoint(url, HANDLED_EVENTS, {"kept": "yes"}, url)
-        if not enabled:
-            await self.gateway.update_endpoint(made.id, {"disabled": True})
-        return made.id
-
-    async def endpoints(self) -> dict[str, tuple[bool, dict[str, str]]]:
-        return {each.id: (each.enabled, each.metadata) for each in await self.gateway.endpoints()}
-
-    async def roll_back(self, **options: Any) -> Rollback:
-        return await self.roller.roll_back(Options(**options), by_whom="grace")
-
-    async def undo(self) -> Rollback:
-        return await self.roller.undo(by_whom="ada")
-
-    async def users(self, number: int) -> None:
-        """So many users with a proven address, and one without."""
-        async with self.world.store.transaction() as tx:
-            for n in range(number + 1):
-                await tx.execute(
-                    Sql(
-                        "insert into users (id, email, name, locale, created_at, verified_at)"
-                        " values (:id, :email, '', :locale, 1, :verified)"
-                    ),
-                    id=f"usr_{n:03}", email=f"u{n}@example.com", locale="fr" if n % 2 else "en",
-                    verified=None if n == number else 1,
-                )  # fmt: skip
-
-    async def on(self) -> bool:
-        async with self.world.store.reading() as tx:
-            return await maintenance.current(tx, self.world.store.clock.now_ms()) is not None
-
-
-SETTINGS = configuration_of("sqlite:///none.db", TOLLHOUSE_URL=URL).settings
-
-
-@asynccontextmanager
-async def drilling(database_url: str, folder: Path) -> AsyncIterator[Drill]:
-    async with opened(database_url) as world:
-        gateway = StripeAccount(KEY, api_base=world.sandbox_url)
-        try:
-            yield Drill(world, gateway, folder)
-        finally:
-            await gateway.close()
 
 
 @pytest.fixture
@@ -168,19 +97,6 @@ def test_the_whole_drill_by_commands(served: Shop, tmp_path: Path) -> None:
     assert http.post("/billing/checkout", json={"plan": "starter", "user_id": "grace"}).status_code == 200
     assert shop.setup()["changes"] == 0
     assert "not rolled back" in shop.command("stripe", "rollback", "--undo", "--yes").err
-
-
-def accounts_in(file: Path) -> int:
-    """How many accounts the copy holds; only its owner may read it."""
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    if file.suffix == ".db":
-        with closing(sqlite3.connect(file)) as copy:
-            assert copy.execute("pragma integrity_check").fetchone() == ("ok",)
-            return int(copy.execute("select count(*) from account").fetchone()[0])
-    with zipfile.ZipFile(file) as archive:
-        assert archive.testzip() is None
-        assert archive.read("revision.txt").decode().isdigit()
-        return len(list(csv.DictReader(io.StringIO(archive.read("account.csv").decode()))))
 
 
 # --- each step ---

@@ -3,7 +3,7 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import hooks, invoices, moves, pages, quotes, reconciliation, security, unmapped
+from tollhouse.admin import hooks, invoices, maintenance, moves, pages, quotes, reconciliation, security, unmapped
 from tollhouse.admin.site import FactorRequired, open_office, to_security
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -26,6 +26,7 @@ def routes(house: House) -> list[Router]:
                 *security.HANDLERS,
                 *reconciliation.HANDLERS,
                 *unmapped.HANDLERS,
+                *maintenance.HANDLERS,
             ],
             dependencies={"office": Provide(lambda: office, sync_to_thread=False)},
             exception_handlers={**failures.handlers(office), FactorRequired: to_security},

@@ -19,7 +19,7 @@ from tollhouse.kernel.errors import Conflict
 from tollhouse.store import Store, Tx, inbox
 
 EARLIER_MS = 5 * MINUTE
-"""The list is read from a little before: clocks differ, and an event may have been on its way."""
+"""The list is read from a little before: an event may have been on its way."""
 KEPT_MS = 30 * DAY
 PATIENCE_SECONDS = 150.0
 """A claim of another worker lasts two minutes."""
@@ -49,7 +49,7 @@ async def store_missing(
     store: Store, gateway: StripeAccount, since: int, counted: Counted, told: Told = quiet
 ) -> Listed:
     """Store each event that Stripe lists since this moment (ms) and that has not arrived. Raises Unavailable."""
-    begin = since - EARLIER_MS
+    begin = await _by_stripes_clock(store, gateway, since) - EARLIER_MS
     ids: list[str] = []
     older_than: str | None = None
     while True:
@@ -67,6 +67,12 @@ async def store_missing(
         if len(page) < EVENTS_PAGE:
             return Listed(begin, tuple(ids), begin < store.clock.now_ms() - KEPT_MS)
         older_than = read_event(page[0]).id
+
+
+async def _by_stripes_clock(store: Store, gateway: StripeAccount, moment: int) -> int:
+    """A moment of ours as Stripe's clock had it: events are dated by that, and ours may be off."""
+    ours, stripes = store.clock.now_ms(), (await gateway.account()).answered_at
+    return moment if stripes is None else moment + stripes - ours
 
 
 async def follow(syncer: Syncer, listed: Listed, told: Told = quiet) -> Proof:

@@ -1,6 +1,6 @@
 """Stripe: the only place that imports its SDK. Everything leaves here in the words of `billing.model`."""
 
-from tollhouse.billing.stripe.account import StripeAccount, opened
+from tollhouse.billing.stripe.account import StripeAccount, open_account, opened
 from tollhouse.billing.stripe.downloads import invoice_pdf
 from tollhouse.billing.stripe.gateway import PAGE as EVENTS_PAGE
 from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway
@@ -19,6 +19,7 @@ __all__ = [
     "StripeAccount",
     "StripeGateway",
     "invoice_pdf",
+    "open_account",
     "opened",
     "read_event",
     "read_stated",
