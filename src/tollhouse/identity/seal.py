@@ -9,16 +9,13 @@ import hmac
 import secrets
 from typing import Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from tollhouse.kernel.errors import NotAllowed
+from tollhouse.kernel.locking import Locker
 
 Use = Literal["session", "verify", "reset", "recovery", "pending"]
 
 TOKEN_BYTES = 32
 _NONCE_BYTES = 16
-_GCM_NONCE_BYTES = 12
 
 
 def new_token() -> str:
@@ -30,6 +27,7 @@ class Seal:
     """Digests and form tokens under one secret."""
 
     def __init__(self, secret: str) -> None:
+        self._secret = secret
         self._root = secret.encode()
 
     def __repr__(self) -> str:
@@ -45,16 +43,11 @@ class Seal:
 
     def lock(self, use: str, owner: str, text: str) -> bytes:
         """A secret that has to be read again, encrypted (AES-256-GCM) for this use and owner alone."""
-        nonce = secrets.token_bytes(_GCM_NONCE_BYTES)
-        return nonce + AESGCM(self._mac(use, b"key")).encrypt(nonce, text.encode(), owner.encode())
+        return Locker(self._secret, use).lock(owner, text)
 
     def unlock(self, use: str, owner: str, sealed: bytes) -> str | None:
         """What was locked; None when it was for another use or owner, or under another secret."""
-        nonce, rest = sealed[:_GCM_NONCE_BYTES], sealed[_GCM_NONCE_BYTES:]
-        try:
-            return AESGCM(self._mac(use, b"key")).decrypt(nonce, rest, owner.encode()).decode()
-        except (InvalidTag, ValueError):
-            return None
+        return Locker(self._secret, use).unlock(owner, sealed)
 
     def sign(self, use: Use, text: str) -> str:
         """`text` with a signature for this use; `signed` reads it."""
