@@ -53,7 +53,7 @@ async def test_a_crash_stops_neither_its_own_job_nor_the_others() -> None:
 
 async def test_what_rounds_have_begun_is_drained_when_no_more_follow() -> None:
     stopping, begun = asyncio.Event(), asyncio.Event()
-    drained = []
+    drained: list[bool] = []
 
     async def work() -> bool:
         assert drained == []
