@@ -14,6 +14,7 @@ from tollhouse.alerts.hooks.addresses import Reach, checked_url, is_public
 from tollhouse.alerts.hooks.delivering import AT_ONCE
 from tollhouse.alerts.hooks.sending import LONGEST_ANSWER_BYTES, Sender
 from tollhouse.kernel.errors import InvalidRequest
+from tollhouse.store import Sql
 
 PUBLIC_ONLY = Reach(plain_http=True)
 
@@ -46,9 +47,13 @@ async def test_ten_thousand_deliveries_and_one_dead_endpoint_that_holds_up_nobod
             assert len(await world.deliveries(endpoint, "delivered")) == 2_500
         assert len(dead.received) == AT_ONCE, "no more than so many wait for it at once"
         assert len(await world.deliveries(broken, "waiting")) == 2_500
-        world.deliverer._stopping = True
+        closing = asyncio.create_task(world.deliverer.close())
+        await asyncio.sleep(0)
         hangs.set()
-        await world.deliverer.idle()
+        await closing
+        assert len(await world.deliveries(broken, "delivered")) == AT_ONCE, "what was under way is finished"
+        async with world.store.reading() as tx:
+            assert await tx.fetch(Sql("select event from hook_delivery where claim is not null")) == []
 
 
 @pytest.mark.row("X6")

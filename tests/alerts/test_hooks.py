@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
@@ -16,8 +17,10 @@ from tollhouse.alerts.hooks.model import KEPT_MS, PAUSES_MS, pause_ms
 from tollhouse.alerts.hooks.vault import Vault
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE, SECOND, rfc3339
 from tollhouse.kernel.errors import Conflict, InvalidRequest, NotFound
-from tollhouse.kernel.facts import BalanceExhausted, PaymentFailed, PlanChanged
+from tollhouse.kernel.facts import BalanceExhausted, MailRequested, PaymentFailed, PlanChanged
 from tollhouse.store import Sql
+from tollhouse.store.outbox import Outgoing
+from tollhouse.worker.delivering import deliver_once
 
 ADA = "cus_00000000000000000000000001"
 
@@ -347,3 +350,33 @@ def test_pauses_grow_by_the_stated_schedule_and_a_tenth_at_most_is_added() -> No
     assert [pause_ms(number, 0.0) for number in range(1, 11)] == [*PAUSES_MS, None]
     assert [pause_ms(number, 0.999) for number in range(1, 10)] == [round(p * 1.0999) for p in PAUSES_MS]
     assert 3 * DAY < sum(PAUSES_MS) < 3 * DAY + 4 * HOUR
+
+
+async def test_letters_that_wait_for_a_mail_server_hold_up_no_webhook(world: World) -> None:
+    async with receiver() as shop:
+        await world.add(shop.url)
+        hangs = asyncio.Event()
+
+        async def slow(item: Outgoing) -> None:
+            await hangs.wait()
+
+        await world.happen(MailRequested("welcome", "ada@example.com", "en", {}), created())
+        letters = asyncio.create_task(deliver_once(world.store, slow, "letters"))
+        await asyncio.sleep(0.05)
+        await world.work()
+        assert shop.types == ["customer.created"]
+        hangs.set()
+        assert await letters is False
+
+
+async def test_an_event_that_cannot_be_read_holds_up_no_other(world: World) -> None:
+    async with receiver() as shop:
+        await world.add(shop.url)
+        first, broken, last = [(await world.happen())[0] for _ in range(3)]
+        async with world.store.transaction() as tx:
+            await tx.execute(Sql("update outbox set payload = '{}' where id = :id"), id=broken)
+        await world.work()
+        assert sorted(shop.ids) == sorted([first, last])
+        async with world.store.reading() as tx:
+            rows = await tx.fetch(Sql("select id, attempts, error from outbox where done_at is null"))
+        assert [(row["id"], row["attempts"]) for row in rows] == [(broken, 1)]

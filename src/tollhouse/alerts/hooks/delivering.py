@@ -77,7 +77,8 @@ class Deliverer:
     async def deliver_one(self, endpoint: str, event: str) -> Answer | None:
         """Send one delivery at once; None when somebody else is sending it."""
         jobs, claim_id = await self._claim(endpoint, event)
-        return (await self._send_all(endpoint, jobs, claim_id))[0] if jobs else None
+        answers = await self._send_all(endpoint, jobs, claim_id) if jobs else []
+        return answers[0] if answers else None
 
     async def _serve(self, endpoint: str) -> None:
         try:
@@ -96,29 +97,31 @@ class Deliverer:
             if event is None:
                 rows = await tx.fetch(queries.LOCK_DUE, endpoint=endpoint, now=now, most=CLAIMED_AT_ONCE)
             else:
-                rows = await tx.fetch(queries.LOCK_ONE, endpoint=endpoint, event=event, now=now)
-            if not rows:
-                return [], claim_id
+                rows = await tx.fetch(queries.LOCK_ONE, endpoint=endpoint, event=event, now=now, most=1)
             claim: dict[str, Value] = {"endpoint": endpoint, "claim": claim_id, "until": now + LEASE_MS}
             await tx.execute_many(queries.CLAIM, [{**claim, "event": row["event"]} for row in rows])
-            claimed = await tx.fetch(queries.CLAIMED, endpoint=endpoint, claim=claim_id)
-        return [_Job(row["event"], row["attempts"], row["payload"]) for row in claimed], claim_id
+        return [_Job(row["event"], row["attempts"], row["payload"]) for row in rows], claim_id
 
     async def _send_all(self, endpoint: str, jobs: list[_Job], claim_id: str) -> list[Answer]:
+        """Send them, so many at once, and mark what came of it. Told to stop, it gives back what it has not begun."""
         async with self._store.reading() as tx:
             row = await tx.fetch_one(queries.SECRETS, id=endpoint)
         if row is None:  # removed meanwhile, with its deliveries
             return []
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def one(job: _Job) -> Answer:
+        async def one(job: _Job) -> Answer | None:
             async with at_once:
-                return await self._send(endpoint, row, job)
+                return None if self._stopping else await self._send(endpoint, row, job)
 
         answers = await asyncio.gather(*(one(job) for job in jobs))
+        sent = [(job, answer) for job, answer in zip(jobs, answers, strict=True) if answer is not None]
         async with self._store.transaction() as tx:
-            await self._mark(tx, endpoint, list(zip(jobs, answers, strict=True)), claim_id)
-        return answers
+            if sent:
+                await self._mark(tx, endpoint, sent, claim_id)
+            if len(sent) < len(jobs):
+                await tx.execute(queries.RELEASE, endpoint=endpoint, claim=claim_id)
+        return [answer for _, answer in sent]
 
     async def _send(self, endpoint: str, row: Row, job: _Job) -> Answer:
         now = self._store.clock.now_ms()

@@ -48,20 +48,16 @@ ENDPOINTS_DUE = Sql(
     "select id from hook_endpoint where disabled_at is null and exists ("
     f"select 1 from hook_delivery where hook_delivery.endpoint = hook_endpoint.id and {_DUE}) order by id"
 )
-LOCK_DUE = Sql(
-    "select event, attempts from hook_delivery"
-    f" where endpoint = :endpoint and {_DUE} order by due_at, event limit :most [[for update skip locked]]"
+_LOCK = (
+    "select d.event, d.attempts, v.payload from hook_delivery d join hook_event v on v.id = d.event"
+    " where d.endpoint = :endpoint{one} and d.status = 'waiting' and d.due_at <= :now"
+    " and (d.claimed_until is null or d.claimed_until <= :now)"
+    " order by d.due_at, d.event limit :most [[for update of d skip locked]]"
 )
-LOCK_ONE = Sql(
-    "select event, attempts from hook_delivery"
-    f" where endpoint = :endpoint and event = :event and {_DUE} [[for update skip locked]]"
-)
+LOCK_DUE = Sql(_LOCK.format(one=""))
+LOCK_ONE = Sql(_LOCK.format(one=" and d.event = :event"))
 CLAIM = Sql(
     "update hook_delivery set claim = :claim, claimed_until = :until where endpoint = :endpoint and event = :event"
-)
-CLAIMED = Sql(
-    "select d.event, d.attempts, v.payload from hook_delivery d join hook_event v on v.id = d.event"
-    " where d.endpoint = :endpoint and d.claim = :claim and d.status = 'waiting' order by d.due_at, d.event"
 )
 DELIVERED = Sql(
     "update hook_delivery set status = 'delivered', attempts = attempts + 1, done_at = :now, answered = :answered,"
@@ -74,6 +70,10 @@ RETRY = Sql(
 GIVE_UP = Sql(
     "update hook_delivery set status = 'failed', attempts = attempts + 1, done_at = :now, answered = :answered,"
     f" error = :error, claim = null, claimed_until = null where {_MINE}"
+)
+RELEASE = Sql(
+    "update hook_delivery set claim = null, claimed_until = null"
+    " where endpoint = :endpoint and claim = :claim and status = 'waiting'"
 )
 INSERT_ATTEMPT = Sql(
     "insert into hook_attempt (id, endpoint, event, at, took_ms, answered, error, answer)"
