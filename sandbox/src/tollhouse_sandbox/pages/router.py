@@ -59,6 +59,8 @@ def answer(world: World, request: Request) -> Response:
             return inbox.message(world, key)
         case "GET", ["mail", key, "html"]:
             return inbox.html(world, key)
+        case "GET", ["mail", key, "files", number]:
+            return inbox.file(world, key, number)
         case _:
             return page(
                 world, "notice.html", status=404, title="Not found", text="There is no such page here.", link=None
