@@ -105,3 +105,15 @@ def test_the_command_tells_what_it_has_set_aside(tollhouse: CommandLine, databas
     tollhouse.set(DATABASE_URL=database_url, ENVIRONMENT="test")
     assert json.loads(tollhouse("db", "upgrade", "--json").out)["set_aside"] == ASIDE
     assert "up to date" in tollhouse("db", "upgrade").out
+
+
+def test_a_database_whose_versions_are_another_systems_is_left_alone(tollhouse: CommandLine, database_url: str) -> None:
+    load(
+        database_url,
+        ["create table alembic_version (version_num varchar(32)); insert into alembic_version values ('4f2a');"],
+    )
+    (tollhouse.directory / "tollhouse.toml").write_text((Path(presets).parent / "aigate.toml").read_text())
+    tollhouse.set(DATABASE_URL=database_url, ENVIRONMENT="test")
+    said = tollhouse("db", "upgrade")
+    assert (said.status, "the schema 4f2a, which this version does not know" in said.err) == (1, True)
+    assert len(rows(database_url, "users")) == 10

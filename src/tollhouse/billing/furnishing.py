@@ -136,7 +136,8 @@ class Installer:
         """Each once: the one that the prices are of."""
         wanted: dict[str, WantedProduct] = {}
         for price, outcome in zip(wanted_prices(self.catalog), prices, strict=True):
-            wanted.setdefault(outcome.product, price.product)
+            if not price.retired:
+                wanted.setdefault(outcome.product, price.product)
         return [
             await ensure_product(self.gateway, product, product_id=name, only_plan=self.only_plan)
             for name, product in wanted.items()

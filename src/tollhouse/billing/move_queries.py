@@ -4,9 +4,9 @@ from tollhouse.store import Sql
 
 ACCOUNTS_AFTER = Sql(
     "select a.cell, a.customer, a.state, c.email, c.locale, s.id as stripe_customer"
-    " from account a join customer c on c.cell = a.cell and c.id = a.customer"
-    " left join stripe_customer s on s.customer = a.customer"
-    " where (a.cell, a.customer) > (:cell, :customer) and a.scope = '' order by a.cell, a.customer limit :most"
+    " from (select cell, customer, state from account where (cell, customer) > (:cell, :customer) and scope = ''"
+    " order by cell, customer limit :most) a join customer c on c.cell = a.cell and c.id = a.customer"
+    " left join stripe_customer s on s.customer = a.customer order by a.cell, a.customer"
 )
 _SPAN = "(cell, customer) >= (:cell, :customer) and (cell, customer) <= (:last_cell, :last_customer)"
 SUBSCRIPTIONS_OF_SPAN = Sql(

@@ -30,6 +30,8 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
     """
     url = _url(config)
     before = revision.status(url)
+    if not before.known:
+        revision.require_known(before)
     done = schema.upgrade(url)
     after = done.status
     if as_json:
