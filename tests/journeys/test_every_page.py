@@ -27,6 +27,7 @@ STAFF = (
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/unmapped",
+    "/admin/maintenance",
 )
 LOOKS = (("light", 1280), ("dark", 375))
 
