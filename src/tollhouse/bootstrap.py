@@ -17,6 +17,7 @@ from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
 from tollhouse.api.maintenance import maintenance_routes
+from tollhouse.api.stripe_operations import stripe_operation_routes
 from tollhouse.api.subscribing import subscribing_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
@@ -112,6 +113,7 @@ def build_application(house: House) -> Litestar:
         *billing_routes(),
         *subscribing_routes(),
         *maintenance_routes(),
+        *stripe_operation_routes(),
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,

@@ -53,8 +53,9 @@ async def desk(schema_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(running(Config(port=0, smtp_port=None)))
-        environ = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": sandbox.url}
-        street = await stack.enter_async_context(opened(schema_url, "aurion", tmp_path, str, **environ))
+        street = await stack.enter_async_context(
+            opened(schema_url, "aurion", tmp_path, STRIPE_SECRET_KEY=KEY, STRIPE_API_BASE=sandbox.url)
+        )
         grace = await stack.enter_async_context(street.somebody())
         await grace.sign_up("grace@example.com")
         async with street.house.store.transaction() as tx:

@@ -268,6 +268,36 @@ async def test_machines_switch_it_with_the_admin_key(product: Served) -> None:
     assert (await client.get(path, headers=ours)).json()["on"] is False
 
 
+async def test_machines_park_roll_back_and_undo_with_the_admin_key(
+    product: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, ours = "/v1/admin/stripe", {"authorization": f"Bearer {KEY}"}
+
+    async def send(action: str, status: int, **body: object) -> Any:
+        answer = await product.client.post(path + action, headers=ours, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    for action in ("/pause", "/resume", "/rollback", "/rollback/undo"):
+        body = {"reason": "why"} if action == "/pause" else {"confirm": "test"}
+        stranger = {"authorization": f"Bearer {product.key}"}
+        assert (await product.client.post(path + action, headers=stranger, json=body)).status_code == 401
+    assert (await product.client.get(path, headers=ours)).json()["rollbacks"] == []
+    assert (await send("/pause", 200, reason="a closer look"))["pause"]["by"] == "ADMIN_API_KEY"
+    assert (await send("/resume", 200))["pauses"][0]["proof"]["complete"]
+    assert (await send("/resume", 409))["code"] == "not_paused"
+
+    assert (await send("/rollback", 409, confirm="production"))["code"] == "not_confirmed"
+    assert (await send("/rollback", 422, confirm="test", **{"for": "soon"}))["code"] == "invalid_duration"
+    done = (await send("/rollback", 200, confirm="test"))["rollback"]
+    assert (done["state"], done["by"]) == ("rolled_back", "ADMIN_API_KEY")
+    assert [step["step"] for step in done["steps"]] == ["endpoints", "maintenance", "backup"]
+    undone = await send("/rollback/undo", 200, confirm="test")
+    assert (undone["rollback"], undone["rollbacks"][0]["state"]) == (None, "undone")
+    assert (await send("/rollback/undo", 409, confirm="test"))["code"] == "not_rolled_back"
+
+
 async def test_a_rollbacks_maintenance_stands_beside_that_of_staff(world: World) -> None:
     async with world.store.transaction() as tx:
         now = world.store.clock.now_ms()

@@ -29,6 +29,7 @@ STAFF = (
     "/admin/unmapped",
     "/admin/hooks",
     "/admin/moves?from=",
+    "/admin/maintenance",
 )
 LOOKS = (("light", 1280), ("dark", 375))
 
