@@ -18,9 +18,12 @@ from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
 from tollhouse.api.events import event_routes
+from tollhouse.api.maintenance import maintenance_routes
+from tollhouse.api.stripe_operations import stripe_operation_routes
 from tollhouse.api.subscribing import subscribing_routes
 from tollhouse.api.webhooks import webhook_routes
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.desk import Desk
 from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.actions import publish, refresh
@@ -80,6 +83,7 @@ async def open_house(configuration: Configuration) -> AsyncIterator[House]:
             stripe=stripe,
             webhooks=WebhookLog(),
             intake=Intake(store, bells.inbox),
+            operations=Desk(store, catalog, settings),
         )
         await stack.enter_async_context(house.keys.kept_fresh())
         yield house
@@ -110,6 +114,8 @@ def build_application(house: House) -> Litestar:
         customer_routes(house),
         *billing_routes(),
         *subscribing_routes(),
+        *maintenance_routes(),
+        *stripe_operation_routes(),
         runbooks.validate_tool_access,
         runbooks.billing_usage,
         health.health,

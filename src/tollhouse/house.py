@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tollhouse.admission.desk import Admission
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.desk import Desk
 from tollhouse.billing.intake import Intake
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.model import Catalog
@@ -39,4 +40,5 @@ class House:
     stripe: StripeGateway | None
     webhooks: WebhookLog
     intake: Intake
+    operations: Desk
     strangers: Throttle = field(default_factory=strangers_throttle)

@@ -20,6 +20,11 @@ PAGES = (
     "/admin/reconciliation/rec_1",
     "/admin/customers/user_1/quotes",
     "/admin/unmapped",
+    "/admin/hooks",
+    "/admin/hooks/hke_1",
+    "/admin/hooks/hke_1/evt_1",
+    "/admin/moves",
+    "/admin/moves?from=",
 )
 
 

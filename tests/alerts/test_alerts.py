@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import email.policy
 import hashlib
@@ -27,7 +28,7 @@ from tollhouse.kernel.facts import Fact, OperatorAlert, PaymentFailed
 from tollhouse.settings import MonitoringSettings
 from tollhouse.store import Sql, open_store, outbox, schema
 from tollhouse.store.opening import AnyStore
-from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.delivering import deliver_once, spread_once
 
 SETTINGS = MonitoringSettings(HOUR, 10, 25, 5, 15, 6 * HOUR, None, None)
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ok!").decode()
@@ -101,10 +102,16 @@ async def work(store: AnyStore, staff: Messenger, later_ms: int = 0) -> None:
     """Time passes; the worker delivers, watches, tells, delivers."""
     store.clock.test_offset_ms += later_ms
     for _ in range(2):
-        while await deliver_once(store, lambda item: deliver(store, staff, item)):
-            pass
+        await deliver_all(store, staff)
         await watch_and_tell(store, staff)
-    while await deliver_once(store, lambda item: deliver(store, staff, item)):
+    await deliver_all(store, staff)
+
+
+async def deliver_all(store: AnyStore, staff: Messenger) -> None:
+    async def hand(item: outbox.Outgoing) -> None:
+        await deliver(store, staff, item)
+
+    while await spread_once(store, hand, asyncio.Event()) or await deliver_once(store, hand):
         pass
 
 

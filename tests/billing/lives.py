@@ -37,6 +37,10 @@ class Recorded(StripeGateway):
         unseen: dict[str, Any] = {} if packs else {"purchases": (), "awaited": ()}
         return msgspec.structs.replace(self.now, customer=stripe_id, **unseen)
 
+    async def refunded(self, stripe_id: str) -> dict[str, int]:
+        assert self.now is not None
+        return dict(self.now.refunded or {})
+
     async def _call(self, method: str, path: str, *rest: object, **more: object) -> Any:
         raise NotFound(f"{path}: a recording holds a customer's lists and nothing else")
 
@@ -61,7 +65,10 @@ class Recorder:
         events = tuple(await self.world.new_events())
         await self.world.receive(events)
         await self.world.work()
-        snapshot = await self.world.gateway.snapshot(await self.stripe_id())
+        stripe_id = await self.stripe_id()
+        snapshot = msgspec.structs.replace(
+            await self.world.gateway.snapshot(stripe_id), refunded=await self.world.gateway.refunded(stripe_id)
+        )
         self.stages.append(Stage(self.day, snapshot, events))
 
     async def subscription(self) -> Any:

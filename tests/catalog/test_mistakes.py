@@ -85,13 +85,17 @@ MISTAKES = [
     ("[plans.free]", "[plans.basic]", "plans.basic", "free = true"),
     ('prices = [{ amount = 2900, currency = "usd", every = "month" }]', "free = true", "plans.starter", "a second free plan besides free"),
     ("[plans.free]", '[plans.free]\nprices = [{ amount = 1, currency = "usd", every = "month" }]', "plans.free.prices", "prices on the free plan"),
+    ("[plans.free]", "[plans.free]\nretired = true", "plans.free.retired", "a retired free plan"),
     # billing
     ("[plans.free]", "[biling]\n[plans.free]", "biling", "did you mean billing?"),
     ("[plans.free]", '[billing]\ngrace = 3\n[plans.free]', "billing.grace", 'write grace = "3s"'),
     ("[plans.free]", '[billing]\ngrace = "three days"\n[plans.free]', "billing.grace", 'a duration such as "3d"'),
     ("[plans.free]", '[billing]\ngrace = "61d"\n[plans.free]', "billing.grace", 'write grace = "60d" or less'),
+    ("[plans.free]", "[billing]\nbalance_thresholds = 80\n[plans.free]", "billing.balance_thresholds", "whole numbers from 1"),
+    ("[plans.free]", "[billing]\nbalance_thresholds = [0]\n[plans.free]", "billing.balance_thresholds", "from 1 to 99"),
     ("[plans.free]", '[billing]\ngrace_time = "3d"\n[plans.free]', "billing.grace_time", "did you mean grace?"),
     ("[plans.free]", '[billing]\non_refund = "take"\n[plans.free]', "billing.on_refund", '"keep" or "take_back"'),
+    ("[plans.free]", "[billing]\nreceipts = 1\n[plans.free]", "billing.receipts", "true or false"),
     ("[plans.free]", '[billing]\nautomatic_tax = "yes"\n[plans.free]', "billing.automatic_tax", "true or false"),
     ("[plans.free]", '[billing]\nbilling_address = "always"\n[plans.free]', "billing.billing_address", '"auto" or "required"'),
     # the product

@@ -217,6 +217,10 @@ def test_the_terms_of_billing_are_read() -> None:
     assert catalog_in(RIGHT).terms == Terms(0, "keep")
     assert catalog_in(RIGHT + '[billing]\non_refund = "take_back"\n').terms.on_refund == "take_back"
     assert catalog_in(RIGHT + '[billing]\ngrace = "3d"\n').terms.grace_ms == 3 * 86_400_000
+    assert catalog_in(RIGHT).terms.balance_thresholds == (80,)
+    assert catalog_in(RIGHT + "[billing]\nbalance_thresholds = [90, 50, 90]\n").terms.balance_thresholds == (50, 90)
+    assert catalog_in(RIGHT + "[billing]\nbalance_thresholds = []\n").terms.balance_thresholds == ()
     assert catalog_in(RIGHT + "[billing]\nautomatic_tax = true\n").terms == Terms(automatic_tax=True)
+    assert catalog_in(RIGHT + "[billing]\nreceipts = false\n").terms == Terms(receipts=False)
     taxed = catalog_in(RIGHT + '[billing]\ntax_ids = true\nbilling_address = "required"\n').terms
     assert taxed == Terms(tax_ids=True, billing_address="required")

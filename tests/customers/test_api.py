@@ -20,6 +20,7 @@ from tollhouse.api.deciding import hot_routes
 from tollhouse.api.problems import PROBLEM_JSON, problem_of
 from tollhouse.api.sessions import caller_of
 from tollhouse.billing.checks import WebhookLog
+from tollhouse.billing.desk import Desk
 from tollhouse.billing.intake import Intake
 from tollhouse.customers import keys
 from tollhouse.customers.directory import Directory
@@ -60,6 +61,7 @@ async def house(world: World, tmp_path: Path) -> AsyncIterator[House]:
         stripe=None,
         webhooks=WebhookLog(),
         intake=Intake(world.store, bells.inbox),
+        operations=Desk(world.store, CATALOG, settings),
     )
     await admission.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pyotp
 import pytest
 
 from tests.catalog.files import RIGHT, write
@@ -18,7 +19,7 @@ from tollhouse.catalog import load_catalog, publish
 from tollhouse.customers import actions
 from tollhouse.customers.keyring import KeyRing
 from tollhouse.customers.model import SignUp
-from tollhouse.identity import IdentityDesk, open_desk
+from tollhouse.identity import IdentityDesk, open_desk, second_factor
 from tollhouse.identity import actions as identity
 from tollhouse.identity.passwords import Passwords
 from tollhouse.kernel.errors import NotAuthenticated
@@ -189,3 +190,32 @@ def test_who_squats_on_an_address_does_not_become_staff(tollhouse: CommandLine, 
 def test_a_weak_password_is_refused(tollhouse: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     assert tollhouse("staff", "add", BOSS, "--password-stdin").status == 1
+
+
+def test_a_lost_second_factor_is_taken_away_and_every_session_ends(tollhouse: CommandLine, database_url: str) -> None:
+    sign_up(database_url, tollhouse.directory / "tollhouse.toml", BOSS, PASSWORD)
+
+    async def enrol(store: AnyStore) -> str:
+        desk, now = desk_of(), store.clock.now_ms()
+        session = await identity.sign_in(store, desk, BOSS, PASSWORD, now, visitor=HOME)
+        current = await identity.current_session(store, desk, session.token, now)
+        assert current is not None
+        async with store.transaction() as tx:
+            await second_factor.begin_factor(tx, desk, current.user, now)
+            secret = (await second_factor.factor_of(tx, desk, current.user)).secret
+        assert secret is not None
+        await second_factor.confirm_factor(store, desk, current, pyotp.TOTP(secret).at(now // 1000), now, now)
+        return session.token
+
+    async def lives(store: AnyStore) -> bool:
+        return await identity.current_session(store, desk_of(), token, store.clock.now_ms()) is not None
+
+    token = on_store(database_url, enrol)
+    assert sign_in(database_url, BOSS, PASSWORD) == "refused"
+    reset = document(tollhouse("staff", "totp", "reset", BOSS, "--json").out)
+    assert (reset["email"], reset["reset"]) == (BOSS, True)
+    assert on_store(database_url, lives) is False
+    assert sign_in(database_url, BOSS, PASSWORD) == "None"
+    assert "had no second factor" in tollhouse("staff", "totp", "reset", BOSS).out
+    nobody = tollhouse("staff", "totp", "reset", "nobody@example.com")
+    assert (nobody.status, "nobody has signed up" in nobody.err) == (1, True)

@@ -57,6 +57,13 @@ def test_the_people_show_what_the_product_is_about(demo: Demo) -> None:
     assert {subscription["status"] for subscription in subscriptions} >= {"active", "past_due"}
 
 
+def test_there_was_maintenance_and_none_is_on(demo: Demo) -> None:
+    told = command("maintenance", "status", "--json", "--config", str(demo.folder / "tollhouse.toml"))
+    state = json.loads(told.stdout)
+    assert (state["on"], len(state["history"])) == (False, 2)
+    assert [one["ended_by"] for one in state["history"]] == [None, "admin@example.com"]
+
+
 @pytest.mark.parametrize(("who", "page"), [("user", "/app"), ("admin", "/admin")])
 def test_the_passwords_of_the_description_open_the_pages(demo: Demo, who: str, page: str) -> None:
     """The user sees what is left, staff see the customers."""

@@ -29,6 +29,9 @@ STAFF = (
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/unmapped",
+    "/admin/hooks",
+    "/admin/moves?from=",
+    "/admin/maintenance",
 )
 LOOKS = (("light", 1280), ("dark", 375))
 

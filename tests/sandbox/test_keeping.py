@@ -8,6 +8,7 @@ import signal
 import smtplib
 import subprocess
 import sys
+import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -130,6 +131,19 @@ def test_mail_is_kept_with_both_parts_and_its_links(sandbox: Running, controls: 
     assert mail[0]["links"] == ["http://127.0.0.1:8787/verify?token=abc&x=1"]
     assert "Verify" in mail[0]["html"]
     assert controls.delete("mail")["deleted"] == 2
+
+
+def test_what_is_attached_is_saved_from_the_inbox(sandbox: Running, controls: Controls, browser: Browser) -> None:
+    letter = _letter()
+    letter.add_attachment(b"%PDF-1.7 bytes \xff", maintype="application", subtype="pdf", filename='a"\u00e9.pdf')
+    _send(sandbox, letter)
+    key = controls.get("mail")["data"][0]["id"]
+    assert f'href="/mail/{key}/files/0"' in browser.open(f"/mail/{key}").text
+    with urllib.request.urlopen(f"{sandbox.url}/mail/{key}/files/0") as answer:
+        assert (answer.read(), answer.headers["content-type"]) == (b"%PDF-1.7 bytes \xff", "application/pdf")
+        assert answer.headers["content-disposition"] == 'attachment; filename="a--.pdf"'
+    for nowhere in (f"/mail/{key}/files/1", f"/mail/{key}/files/x", "/mail/none/files/0"):
+        assert browser.open(nowhere).status == 404
 
 
 def test_the_inbox_page_shows_a_message_in_a_frame_without_rights(

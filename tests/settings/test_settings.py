@@ -347,3 +347,4 @@ def test_every_setting_has_a_place_in_the_struct(file: Path) -> None:
     assert settings.server.port == 8787
     assert settings.admission.lanes is None
     assert settings.admission.cached_customers == 20_000
+    assert settings.hooks.allow_private is False

@@ -51,6 +51,25 @@ async def test_a_crash_stops_neither_its_own_job_nor_the_others() -> None:
     await asyncio.wait_for(running, 5)
 
 
+async def test_what_rounds_have_begun_is_drained_when_no_more_follow() -> None:
+    stopping, begun = asyncio.Event(), asyncio.Event()
+    drained: list[bool] = []
+
+    async def work() -> bool:
+        assert drained == []
+        begun.set()
+        return False
+
+    async def drain() -> None:
+        drained.append(stopping.is_set())
+
+    running = asyncio.create_task(run_jobs([Job("hooks", work, 0.01, drain=drain)], stopping))
+    await until(begun)
+    stopping.set()
+    await asyncio.wait_for(running, 5)
+    assert drained == [True]
+
+
 async def test_stopping_lets_the_round_that_runs_finish() -> None:
     stopping, begun, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     finished = []

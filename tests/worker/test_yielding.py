@@ -1,4 +1,4 @@
-"""Background work rests while decisions are asked for, and only then."""
+"""Background work steps back while decisions are asked for, and only then."""
 
 from __future__ import annotations
 
@@ -10,35 +10,47 @@ import pytest
 from tollhouse.worker.yielding import giving_way
 
 
-class Desk:
-    def __init__(self) -> None:
+class Work:
+    """Rounds of 50 ms, in each of which so many decisions are asked for."""
+
+    def __init__(self, decisions: int, *, more: bool = True) -> None:
         self.taken = 0
+        self.rounds: list[str] = []
+        self._decisions = decisions
+        self._more = more
 
+    async def whole(self) -> bool:
+        return await self._round("whole")
 
-@pytest.mark.parametrize(("a_round", "rests"), [(0, False), (3, False), (100, True)])
-async def test_it_rests_after_a_round_in_which_many_were_decided_on(a_round: int, rests: bool) -> None:
-    desk = Desk()
+    async def small(self) -> bool:
+        return await self._round("small")
 
-    async def work() -> bool:
+    async def _round(self, kind: str) -> bool:
+        self.rounds.append(kind)
         await asyncio.sleep(0.05)
-        desk.taken += a_round
-        return True
+        self.taken += self._decisions
+        return self._more
+
+
+@pytest.mark.parametrize(
+    ("decisions", "rests", "second"), [(0, False, "whole"), (3, False, "whole"), (100, True, "small")]
+)
+async def test_rounds_are_small_and_apart_while_many_are_decided_on(decisions: int, rests: bool, second: str) -> None:
+    work = Work(decisions)
+    round = giving_way(work.whole, work.small, lambda: work.taken)
 
     began = monotonic()
-    assert await giving_way(work, lambda: desk.taken)()
-
+    assert await round()
     assert (monotonic() - began >= 0.19) is rests
+    assert await round()
+
+    assert work.rounds == ["whole", second]
 
 
 async def test_it_does_not_rest_when_nothing_is_left() -> None:
-    desk = Desk()
-
-    async def work() -> bool:
-        await asyncio.sleep(0.05)
-        desk.taken += 1_000
-        return False
+    work = Work(1_000, more=False)
 
     began = monotonic()
-    assert not await giving_way(work, lambda: desk.taken)()
+    assert not await giving_way(work.whole, work.small, lambda: work.taken)()
 
     assert monotonic() - began < 0.19

@@ -1,6 +1,7 @@
 """The mail inbox: an SMTP server that delivers to nobody but the `/mail` page."""
 
 import asyncio
+import base64
 import email
 import email.policy
 import re
@@ -51,7 +52,7 @@ async def start_mail(world: World, host: str, port: int) -> MailServer:
 
 
 def keep(world: World, content: bytes, sender: str, recipients: list[str]) -> Doc:
-    """Keeps one message as it was sent: subject, both parts, and the links in them."""
+    """Keeps one message as it was sent: subject, both parts, the links in them, what is attached."""
     message = email.message_from_bytes(content, policy=email.policy.default)
     text, html = _part(message, "plain"), _part(message, "html")
     links = list(dict.fromkeys(_LINK.findall(text) + _LINK.findall(html.replace("&amp;", "&"))))
@@ -66,8 +67,19 @@ def keep(world: World, content: bytes, sender: str, recipients: list[str]) -> Do
             "text": text,
             "html": html,
             "links": links,
+            "files": [_file(part) for part in message.iter_attachments()] if message.is_multipart() else [],
         },
     )
+
+
+def _file(part: EmailMessage) -> Doc:
+    """What is attached, as base64."""
+    content = part.get_payload(decode=True)
+    return {
+        "name": part.get_filename() or "file",
+        "type": part.get_content_type(),
+        "content": base64.b64encode(content if isinstance(content, bytes) else b"").decode(),
+    }
 
 
 def _part(message: EmailMessage, kind: str) -> str:

@@ -3,8 +3,20 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import alerts, events, pages, quotes, reconciliation, unmapped
-from tollhouse.admin.site import open_office
+from tollhouse.admin import (
+    alerts,
+    events,
+    hooks,
+    invoices,
+    maintenance,
+    moves,
+    pages,
+    quotes,
+    reconciliation,
+    security,
+    unmapped,
+)
+from tollhouse.admin.site import FactorRequired, open_office, to_security
 from tollhouse.house import House
 from tollhouse.pages import failures
 
@@ -18,15 +30,20 @@ def routes(house: House) -> list[Router]:
         Router(
             path="/",
             route_handlers=[
+                *moves.HANDLERS,
                 *pages.HANDLERS,
                 *alerts.HANDLERS,
                 *events.HANDLERS,
+                *invoices.HANDLERS,
+                *hooks.HANDLERS,
                 *quotes.HANDLERS,
+                *security.HANDLERS,
                 *reconciliation.HANDLERS,
                 *unmapped.HANDLERS,
+                *maintenance.HANDLERS,
             ],
             dependencies={"office": Provide(lambda: office, sync_to_thread=False)},
-            exception_handlers=failures.handlers(office),
+            exception_handlers={**failures.handlers(office), FactorRequired: to_security},
             include_in_schema=False,
             request_max_body_size=LARGEST_FORM,
         )

@@ -65,6 +65,7 @@ async def customer_page(office: TheOffice, request: AnyRequest, reference: FromP
         customer = await resolve(tx, reference)
         view = await view_customer(tx, catalog, customer, now, read_current)
         page = await view_entries(tx, catalog, customer, after=after, limit=PAGE)
+        invoices = await invoices_of(tx, customer, most=24)
         values: dict[str, object] = {
             "customer": await read_customer(tx, customer),
             "view": view,
@@ -76,7 +77,8 @@ async def customer_page(office: TheOffice, request: AnyRequest, reference: FromP
             ],
             "subscription": await subscription_of(tx, customer),
             "stripe": await link_of_customer(tx, customer),
-            "invoices": await invoices_of(tx, customer, most=10),
+            "invoices": invoices,
+            "files_missing": any(invoice.file_error and invoice.file != "kept" for invoice in invoices),
             "payments": await payments_of(tx, customer, most=10),
             "projects": await list_projects(tx, customer),
             "sessions": await recent(tx, customer, most=10),

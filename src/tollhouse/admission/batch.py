@@ -1,11 +1,13 @@
-"""What one save writes, as rows: accounts by compare-and-set, keys with answers, entries, holds and leases."""
+"""What one save writes, as rows: accounts by compare-and-set, keys with answers, entries, holds, leases, facts."""
 
 from tollhouse.admission.deciding import Decision
 from tollhouse.admission.model import Ask
+from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.errors import InvariantBroken
+from tollhouse.ledger.balances import balances_told
 from tollhouse.ledger.book import encode
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, Entry, State
-from tollhouse.store import cell_of
+from tollhouse.store import cell_of, outbox
 
 AccountRow = tuple[int, str, int, str, int | None]
 """cell, customer, version, state, next_due"""
@@ -17,6 +19,8 @@ HoldRow = tuple[int, str, int, str, int]
 """cell, customer, seq, on_expiry, expires_at"""
 SlotRow = tuple[int, str, int, str, str, int, int]
 """cell, customer, seq, action, slots, ttl_ms, at"""
+FactRow = tuple[str, str, str, str, int]
+"""id, fact, customer, payload, at"""
 
 
 class Batch:
@@ -27,6 +31,7 @@ class Batch:
         self.entries: list[EntryRow] = []
         self.holds: list[HoldRow] = []
         self.leases: list[SlotRow] = []
+        self.facts: list[FactRow] = []
 
     @property
     def customers(self) -> set[str]:
@@ -52,6 +57,12 @@ class Batch:
             if decision.lease is not None:
                 slots = encode(decision.lease.slots).decode()
                 self.leases.append((cell, customer, last.seq, ask.action, slots, decision.lease.ttl_ms, last.at))
+
+    def tell(self, customer: str, before: State, after: State, catalog: Catalog) -> None:
+        """Lines that this customer's balances have crossed on the way, each told once for its key."""
+        for fact, key in balances_told(customer, before, after, catalog):
+            identifier, tag, payload = outbox.row_once(fact, key)
+            self.facts.append((identifier, tag, customer, payload, after.decided_at))
 
 
 def _row(

@@ -40,11 +40,11 @@ Refused = Callable[[Ask, str, int], None]
 class Turn:
     """One customer's part of a round: the version it was decided on, the state after it, what was allowed and refused."""
 
-    __slots__ = ("decided", "refused", "state", "version")
+    __slots__ = ("before", "decided", "refused", "state", "version")
 
     def __init__(self, version: int, state: State) -> None:
         self.version = version
-        self.state = state
+        self.before = self.state = state
         self.decided: list[tuple[Ask, Decision]] = []
         self.refused: list[tuple[Ask, Decision]] = []
 
@@ -316,6 +316,7 @@ class Lane:
             for customer in decided:
                 turn = turns[customer]
                 batch.add(customer, turn.version, turn.state, turn.decided)
+                batch.tell(customer, turn.before, turn.state, self._catalog)
             saved = await self._written(batch, work)
         stale = set(decided) - saved if len(saved) < len(decided) else set()
         for customer in stale:

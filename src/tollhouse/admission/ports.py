@@ -127,24 +127,28 @@ class PostgresPort:
 
     async def save(self, batch: Batch) -> set[str]:
         connection = await self._ready()
-        columns = [
+        columns: list[Any] = [
             *texts(batch.accounts, 5), *texts(batch.entries, 14), *texts(batch.holds, 5), *texts(batch.leases, 7),
         ]  # fmt: skip
+        if batch.facts:
+            columns += [list(column) for column in zip(*batch.facts, strict=True)]
         try:
-            saved = await self._save(connection, columns)
+            saved = await self._save(connection, columns, tell=bool(batch.facts))
         except FAILURES as error:
             raise self._translated(error) from error
         return set(saved)
 
-    async def _save(self, connection: Any, columns: list[str]) -> list[str]:
+    async def _save(self, connection: Any, columns: list[Any], *, tell: bool) -> list[str]:
         """Almost every key is new, so they are not looked up first; where one is not, and for some batches after it, they are."""
         if self._look_keys_up == 0:
+            new = queries.SAVE_NEW_KEYS_AND_TELL_POSTGRES if tell else queries.SAVE_NEW_KEYS_POSTGRES
             try:
-                return await connection.fetchval(queries.SAVE_NEW_KEYS_POSTGRES, *columns)  # type: ignore[no-any-return]
+                return await connection.fetchval(new, *columns)  # type: ignore[no-any-return]
             except asyncpg.UniqueViolationError:
                 self._look_keys_up = BATCHES_LOOKED_UP
         self._look_keys_up -= 1
-        return await connection.fetchval(queries.SAVE_POSTGRES, *columns)  # type: ignore[no-any-return]
+        any_keys = queries.SAVE_AND_TELL_POSTGRES if tell else queries.SAVE_POSTGRES
+        return await connection.fetchval(any_keys, *columns)  # type: ignore[no-any-return]
 
     async def free(self, customers: Sequence[str]) -> set[str]:
         connection = await self._ready()
@@ -256,6 +260,9 @@ class SqlitePort:
                 if customer in saved
             )
             connection.executemany(queries.SQLITE_INSERT_LEASE, leases)
+        if batch.facts:
+            facts = ((*row, row[4]) for row in batch.facts if row[2] in saved)
+            connection.executemany(queries.SQLITE_INSERT_FACT, facts)
 
     async def free(self, customers: Sequence[str]) -> set[str]:
         return set(customers)

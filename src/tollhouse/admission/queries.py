@@ -43,6 +43,21 @@ _COLUMNS = ", ".join(f"${number}" for number in range(1, 32))
 SAVE_POSTGRES = f"select save_batch_1({_COLUMNS})"
 SAVE_NEW_KEYS_POSTGRES = f"select save_new_keys_1({_COLUMNS})"
 
+# The same statement where a balance has crossed a line: its facts are written with the accounts that were saved.
+_TELLING = """
+with saved as materialized ({save} as names),
+told as (
+  insert into outbox (id, fact, customer, payload, created_at, attempts, due_at)
+  select f.id, f.fact, f.customer, f.payload, f.at, 0, f.at
+    from unnest($32::text[], $33::text[], $34::text[], $35::text[], $36::bigint[]) as f(id, fact, customer, payload, at), saved
+   where f.customer = any (saved.names)
+  on conflict (id) do nothing
+)
+select names from saved
+"""
+SAVE_AND_TELL_POSTGRES = _TELLING.format(save=SAVE_POSTGRES)
+SAVE_NEW_KEYS_AND_TELL_POSTGRES = _TELLING.format(save=SAVE_NEW_KEYS_POSTGRES)
+
 SQLITE_READ_ACCOUNT = "select version, state from account where cell = ? and customer = ? and scope = ''"
 SQLITE_READ_KEY = (
     "select fingerprint, answer from idempotency_key where cell = ? and customer = ? and operation = ? and key = ?"
@@ -67,6 +82,10 @@ SQLITE_INSERT_HOLD = (
 SQLITE_INSERT_LEASE = (
     "insert into lease (cell, customer, seq, action, slots, ttl_ms, started_at, last_beat, expires_at)"
     " values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+SQLITE_INSERT_FACT = (
+    "insert into outbox (id, fact, customer, payload, created_at, attempts, due_at) values (?, ?, ?, ?, ?, 0, ?)"
+    " on conflict (id) do nothing"
 )
 
 LOCK_ACCOUNT_OR_SKIP = Sql(

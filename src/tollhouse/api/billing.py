@@ -52,7 +52,10 @@ class PageAddress(msgspec.Struct, frozen=True):
 
 @post(
     "/billing/checkout", status_code=200, summary="Open a Checkout page", tags=["Billing"], security=EITHER_SECURITY,
-    responses=answers_with(PageAddress) | NOT_YOURS | problems(_409="`already_subscribed`, with the portal's `url`"),
+    responses=answers_with(PageAddress)
+    | NOT_YOURS
+    | problems(_409="`already_subscribed`, with the portal's `url`")
+    | problems(_503="Nothing was done; try again. `maintenance`: new subscriptions are paused until `ends_at`"),
 )  # fmt: skip
 async def checkout(house: TheHouse, request: AnyRequest, data: JSONBody[CheckoutRequest]) -> PageAddress:
     """A Stripe Checkout page for a plan or a pack. 409 `already_subscribed` carries the portal's `url`."""

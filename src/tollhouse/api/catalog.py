@@ -100,7 +100,7 @@ async def read_catalog(house: TheHouse) -> CatalogView:
         {name: MeterOffer(meter.kind, meter.decimals, meter.label) for name, meter in catalog.meters.items()},
         {name: _action(action, catalog) for name, action in catalog.actions.items()},
         {name: ToolOffer(tool.title, tool.action) for name, tool in catalog.tools.items()},
-        [_plan(plan, catalog.meters) for plan in sorted(catalog.plans.values(), key=lambda plan: plan.rank)],
+        [_plan(plan, catalog.meters) for plan in sorted(catalog.on_sale, key=lambda plan: plan.rank)],
         [_pack(pack, catalog.meters) for pack in catalog.packs.values()],
     )
 

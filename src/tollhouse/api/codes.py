@@ -50,6 +50,10 @@ CALLERS = Chapter(
         Code("not_authenticated", 401, "No valid secret key came with the request.", "Send `Authorization: Bearer th_sk_…`."),
         Code("not_signed_in", 401, "Nobody is signed in.", "Sign in, or send a secret key."),
         Code("bad_credentials", 401, "The e-mail address or the password is wrong.", "Try again, or ask for a new password."),
+        Code("code_needed", 401, "The password is right, and a one-time code is needed beside it.", "Sign in on `/login`, and type the code there."),
+        Code("wrong_code", 401, "The one-time code is wrong, or was used before.", "Wait for the next code of the app."),
+        Code("code_expired", 401, "The password was typed more than ten minutes before the code.", "Sign in again."),
+        Code("second_factor_required", 403, "Staff sign in with a one-time code here (`STAFF_TOTP`).", "Set it up on `/admin/security`."),
         Code("sign_in_to_verify", 401, "The link is for an account that exists already.", "Sign in with its password and use the link again."),
         Code("not_allowed", 403, "The caller may not do this.", "Call as somebody who may."),
         Code("not_your_customer", 403, "A user named another customer than its own.", "Name yourself, or call with a secret key."),
@@ -83,7 +87,8 @@ REQUESTS = Chapter(
         Code("invalid_email", 422, "This cannot be an e-mail address.", "Correct it."),
         Code("invalid_external_id", 422, "The `external_id` is empty, too long, not printable, or begins like an id of ours.", "Send 1 to 200 printable characters, not beginning with `cus_` or `usr_`."),
         Code("invalid_step", 422, "The test clock cannot move so.", "Move it forward, by 400 days at most."),
-        Code("reason_missing", 422, "A grant needs a reason.", "Say in a few words why it is given."),
+        Code("invalid_duration", 422, "The time is not written with a unit, or out of range.", "Write 1h, 30m or 2d."),
+        Code("reason_missing", 422, "A reason is needed.", "Say in a few words why."),
         Code("user_required", 422, "A server did not say for whom it calls.", "Name the customer with `user_id`."),
         Code("weak_password", 422, "The password is too short, too long, or too easy to guess.", "Choose a longer one."),
         Code("link_expired", 422, "The link was used before, or has expired.", "Ask for a new one and use the newest e-mail."),
@@ -108,6 +113,8 @@ NAMES = Chapter(
     "What was named",
     "It does not exist, or not for this caller.",
     (
+        Code("invoice_not_found", 404, "This customer has no such invoice.", "Open it from the list of invoices."),
+        Code("no_invoice_pdf", 404, "The PDF of this invoice is not there: not yet, or it is not paid, or of nothing.", "Try again in some minutes."),
         Code("customer_not_found", 404, "No customer has this id, member or `external_id`.", "Create it first with `POST /v1/customers`."),
         Code("user_not_found", 404, "There is no such user.", "Use the id exactly as it was answered."),
         Code("admission_not_found", 404, "There is no such admission.", "Use the id that admit answered."),
@@ -131,6 +138,8 @@ CLASHES = Chapter(
     (
         Code("conflict", 409, "Somebody else changed the same thing at this moment.", "Look again, then try again."),
         Code("duplicate", 409, "It exists already.", "Use the one that is there."),
+        Code("factor_in_force", 409, "A second factor is in force already.", "Turn it off first."),
+        Code("factor_not_begun", 409, "No second factor waits for its first code.", "Begin again on `/admin/security`."),
         Code("email_taken", 409, "The e-mail address is another customer's.", "Send the `external_id` that it was created with."),
         Code("email_not_verified", 409, "Nobody has proven that the address is theirs.", "Let them verify it first."),
         Code("already_subscribed", 409, "The customer has a subscription.", "Send them to the portal at `url`."),
@@ -140,6 +149,12 @@ CLASHES = Chapter(
         Code("setup_not_finished", 409, "The card of this setup intent is not kept yet.", "Let the browser confirm it first, then ask again."),
         Code("subscribing", 409, "The customer is being subscribed at this moment.", "Look again in a moment."),
         Code("checkout_open", 409, "Another Checkout page was opened at this moment.", "Go on with the page at `url`, or try again."),
+        Code("stripe_paused", 409, "Stripe's events are parked: nothing that Stripe says is applied now.", "Run `tollhouse stripe resume`."),
+        Code("not_paused", 409, "Stripe's events are not parked.", "Nothing is to be done."),
+        Code("resuming", 409, "An earlier pause of Stripe's events is being resumed.", "Finish that first with `tollhouse stripe resume`."),
+        Code("undoing", 409, "A roll-back of Stripe is being undone.", "Finish that first with `tollhouse stripe rollback --undo`."),
+        Code("not_rolled_back", 409, "Stripe is not rolled back.", "Nothing is to be done."),
+        Code("not_confirmed", 409, "The environment's name was not typed, or another one.", "Type it as it is written."),
         Code("reconciliation_running", 409, "Another process works on this reconciliation.", "Wait until it has ended."),
         Code("hold_open", 409, "The hold is still open.", "Settle or release it; refund what was settled."),
         Code("hold_ended", 409, "The hold has ended; `how` says how.", "Make a new hold."),
@@ -161,6 +176,8 @@ LATER = Chapter(
         Code("keys_unknown", 503, "Keys cannot be checked: the database has not answered for 30 s.", "Send it again once the database is back."),
         Code("stripe_unavailable", 503, "Stripe did not answer.", "Try again; if it stays, look at status.stripe.com."),
         Code("stripe_rate_limited", 503, "Stripe asks us to slow down.", "Try again in a moment."),
+        Code("maintenance", 503, "New subscriptions and purchases are paused until `ends_at`; everything else works.", "Send the same request again then."),
+        Code("still_applying", 503, "Events are parked, and some that were being applied before are still under way.", "Ask again in a moment."),
         Code("payments_not_configured", 503, "No payment can be taken here: `STRIPE_SECRET_KEY` is missing.", "Set it, or run `tollhouse demo`."),
         Code("price_not_in_stripe", 503, "Stripe has no price, or another one, for this plan.", "Run `tollhouse stripe setup`."),
         Code("stripe_key_refused", 503, "Stripe does not accept the secret key.", "Copy the key of the right mode again."),
@@ -180,6 +197,7 @@ OPERATING = Chapter(
         Code("error", None, "An error without a code of its own.", "Read its text."),
         Code("parked", None, "An event could not be applied, and waits for staff.", "Do what its text says, then replay it."),
         Code("fence_lost", None, "Somebody else applied a look at this customer meanwhile.", "Nothing: it is looked at again."),
+        Code("invoice_pdf_unavailable", None, "Stripe's PDF of an invoice could not be fetched.", "Run `tollhouse invoices fetch CUSTOMER` later."),
         Code("not_visible_yet", None, "Stripe does not list yet what the event tells of.", "Nothing: it is tried again."),
         Code("unknown_customer", None, "A Stripe customer bought a plan and is linked to nobody.", "Set `tollhouse_customer` in its metadata, then replay the event."),
         Code("linked_otherwise", None, "The customer has another Stripe customer already.", "Cancel what was bought with this one, or merge the two in Stripe."),
@@ -214,7 +232,27 @@ OPERATING = Chapter(
     ),
 )  # fmt: skip
 
-CHAPTERS = (REFUSALS, CALLERS, REQUESTS, NAMES, CLASHES, LATER, OPERATING)
+HOOKS = Chapter(
+    "Webhooks out",
+    "What staff ask of endpoints, on pages and by `tollhouse hooks`, and cannot have so.",
+    (
+        Code("invalid_hook_url", 422, "The endpoint's address is none for webhooks: not https, private, or with a password in it.", "`fix` says what is allowed."),
+        Code("invalid_hook", 422, "The description, the overlap or the span of time is out of range.", "`fix` says what is allowed."),
+        Code("unknown_event", 422, "There is no such event.", "Name one of those in `fix`."),
+        Code("invalid_time", None, "`--since` is no time and no duration.", "Write 2026-11-20T10:00:00Z, or 3d."),
+        Code("hook_not_found", 404, "There is no such endpoint.", "List them with `tollhouse hooks list`."),
+        Code("delivery_not_found", 404, "The event was not for this endpoint, or is older than 30 days.", "List them with `tollhouse hooks deliveries ENDPOINT`."),
+        Code("hook_exists", 409, "Another endpoint has this address.", "Rotate or enable that one, or remove it first."),
+        Code("too_many_hooks", 409, "There are 32 endpoints already.", "Remove one that is not needed."),
+        Code("hook_disabled", 409, "The endpoint is disabled, so nothing is sent there.", "Enable it first."),
+        Code("hook_rotated", 409, "The secret was changed since the form was shown.", "Load the page again to change it once more."),
+        Code("hook_busy", None, "The worker is sending this test already.", "See what came of it with `tollhouse hooks deliveries`."),
+        Code("not_confirmed", None, "Removing cannot be undone, and was not confirmed.", "Add `--yes`, or disable the endpoint."),
+        Code("hook_secret_unreadable", None, "The endpoint's secret was sealed with another SESSION_SECRET; a delivery's error says so.", "Set `SESSION_SECRET` as it was, or rotate the secret with `--overlap 0s`."),
+    ),
+)  # fmt: skip
+
+CHAPTERS = (REFUSALS, CALLERS, REQUESTS, NAMES, CLASHES, LATER, HOOKS, OPERATING)
 PREFIXES = {
     "stripe_": "Stripe's own codes come with `stripe_` before them, such as `stripe_card_declined` (422); `detail` is its text.",
     "http_": "`tollhouse selftest` calls an answer that is no problem of ours by its status, such as `http_502`.",

@@ -57,6 +57,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     needed: Amount | None = None
     remaining: Amount | None = None
     resets_at: str | None = None
+    ends_at: str | None = None
     retry_after: int | None = None
     upgrade: Upgrade | None = None
     url: str | None = None

@@ -16,6 +16,7 @@ from tollhouse.house import House
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 NOT_YOURS = problems(_403="`not_your_customer`", _404="`customer_not_found`")
+PAUSED = problems(_503="Nothing was done; try again. `maintenance`: new subscriptions are paused until `ends_at`")
 
 
 class SetupRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +38,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @post(
     "/billing/setup-intent", status_code=200, summary="Begin to keep a card", tags=["Billing"], security=EITHER_SECURITY,
-    responses=answers_with(SetupStarted) | NOT_YOURS,
+    responses=answers_with(SetupStarted) | NOT_YOURS | PAUSED,
 )  # fmt: skip
 async def setup_intent(house: TheHouse, request: AnyRequest, data: JSONBody[SetupRequest]) -> SetupStarted:
     """A setup intent of Stripe's. The browser confirms it with `client_secret` (Stripe.js `confirmSetup`)."""
@@ -52,7 +53,8 @@ async def setup_intent(house: TheHouse, request: AnyRequest, data: JSONBody[Setu
     security=EITHER_SECURITY,
     responses=answers_with(Subscribed)
     | NOT_YOURS
-    | problems(_409="`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`"),
+    | problems(_409="`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`")
+    | PAUSED,
 )  # fmt: skip
 async def subscribe_with_card(house: TheHouse, request: AnyRequest, data: JSONBody[SubscribeRequest]) -> Subscribed:
     """Subscribe at once. With `requires_action` the browser confirms the payment with `client_secret`; 422 `card_declined`."""

@@ -28,6 +28,8 @@ WEBHOOK_PATH = "/webhooks/stripe"
 PRODUCT_KEY = "tollhouse_product"
 SECRET_KEY = "tollhouse_secret"
 """Keys of the metadata on an endpoint and a portal configuration: whose they are, and the fingerprints of its secrets."""
+ROLLBACK_KEY = "tollhouse_rollback"
+"""On an endpoint: which roll-back disabled it."""
 
 PROBE_TYPE = "tollhouse.probe"
 """A signed event of our own making: an instance that verifies it answers as to any other, and keeps nothing."""
@@ -66,6 +68,11 @@ class EndpointFacts(msgspec.Struct, frozen=True):
     def lacks(self) -> list[str]:
         """The types of event that it does not ask for."""
         return [] if "*" in self.events else [name for name in HANDLED_EVENTS if name not in self.events]
+
+    @property
+    def rolled_back(self) -> str | None:
+        """The roll-back that disabled it, as long as it is disabled."""
+        return None if self.enabled else self.metadata.get(ROLLBACK_KEY)
 
     def marks(self) -> set[str]:
         """The fingerprints of its secrets, as far as setup knows them."""

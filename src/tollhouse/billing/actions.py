@@ -4,8 +4,11 @@ start_checkout(till, payer, plan, interval) -> url        open_portal(till, paye
 start_pack_checkout(till, payer, pack) -> url             has_arrived(tx, customer, session)
 awaited_packs(tx, customer, now) -> names
 subscription_of(tx, customer)    invoices_of(tx, customer)    refresh(till, customer)
+read_file(tx, customer, invoice) -> its PDF                   ask_again(tx, customer, now)
 list_events(tx, status)          replay(tx, id, now)
 """
+
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +16,7 @@ from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, open_portal, open_till, require_gateway
 from tollhouse.billing.currencies import currency_of
+from tollhouse.billing.files import InvoiceFile, ask_again, read_file
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
 from tollhouse.billing.model import LIVE_STATUSES
 from tollhouse.billing.packs import awaited_packs, has_arrived
@@ -28,13 +32,16 @@ from tollhouse.store.inbox import Event
 LONGEST_EVENT_ID = 255
 
 __all__ = [
+    "InvoiceFile",
     "Payer",
     "Till",
+    "ask_again",
     "awaited_packs",
     "count_attempt",
     "currency_of",
     "ensure_prices",
     "has_arrived",
+    "invoice_of",
     "invoices_of",
     "link_of_customer",
     "list_events",
@@ -42,6 +49,7 @@ __all__ = [
     "open_till",
     "payer_of",
     "read_event",
+    "read_file",
     "refresh",
     "replay",
     "require_gateway",
@@ -74,8 +82,15 @@ class SubscriptionView(msgspec.Struct, frozen=True):
     later: LaterPrice | None = None
 
 
+FileState = Literal["none", "awaited", "kept", "failed"]
+
+
 class InvoiceView(msgspec.Struct, frozen=True):
-    """An invoice as the pages show it: `net` and `tax` together are its total. Times in ms."""
+    """An invoice as the pages show it: `net` and `tax` together are its total. Times in ms.
+
+    `refunded`: given back of what was paid, or lost to a dispute; `credited`: taken off by credit notes. `file`: its PDF,
+    which one has that is paid and not of nothing; `failed` with the reason once it was given up.
+    """
 
     id: str
     number: str | None
@@ -84,12 +99,21 @@ class InvoiceView(msgspec.Struct, frozen=True):
     paid: Money
     net: Money
     tax: Money
+    refunded: Money
+    credited: Money
     created_at: int
     paid_at: int | None
     attempts: int
     next_attempt_at: int | None
     page_url: str | None
     pdf_url: str | None
+    file: FileState
+    file_error: str | None
+
+    @property
+    def total(self) -> Money:
+        """With tax."""
+        return Money(self.net.amount_minor + self.tax.amount_minor, self.net.currency)
 
 
 async def subscription_of(tx: Tx, customer: str) -> SubscriptionView | None:
@@ -112,17 +136,37 @@ def _later(row: Row) -> LaterPrice | None:
 
 async def invoices_of(tx: Tx, customer: str, most: int = 100) -> list[InvoiceView]:
     """The newest first."""
-    rows = await tx.fetch(queries.INVOICES, cell=cell_of(customer), customer=customer, most=most)
-    return [
-        InvoiceView(
-            row["id"], row["number"], row["status"], Money(row["amount_due_minor"], row["currency"]),
-            Money(row["amount_paid_minor"], row["currency"]),
-            Money(row["amount_due_minor"] if row["net_minor"] is None else row["net_minor"], row["currency"]),
-            Money(row["tax_minor"] or 0, row["currency"]), row["created_at"], row["paid_at"], row["attempts"],
-            row["next_attempt_at"], row["page_url"], row["pdf_url"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    rows = await tx.fetch(queries.LIST_INVOICES, cell=cell_of(customer), customer=customer, most=most)
+    return [_invoice(row) for row in rows]
+
+
+async def invoice_of(tx: Tx, customer: str, invoice: str) -> InvoiceView:
+    """One of this customer's invoices. Raises NotFound `invoice_not_found`."""
+    row = await tx.fetch_one(queries.ONE_INVOICE, cell=cell_of(customer), customer=customer, id=invoice)
+    if row is None:
+        raise NotFound("there is no such invoice", code="invoice_not_found", fix="list the customer's invoices")
+    return _invoice(row)
+
+
+def _invoice(row: Row) -> InvoiceView:
+    def money(amount_minor: int | None) -> Money:
+        return Money(amount_minor or 0, row["currency"])
+
+    net = row["amount_due_minor"] if row["net_minor"] is None else row["net_minor"]
+    return InvoiceView(
+        row["id"], row["number"], row["status"], money(row["amount_due_minor"]), money(row["amount_paid_minor"]),
+        money(net), money(row["tax_minor"]), money(row["refunded_minor"]), money(row["credited_minor"]),
+        row["created_at"], row["paid_at"], row["attempts"], row["next_attempt_at"], row["page_url"], row["pdf_url"],
+        _file_state(row), row["file_error"],
+    )  # fmt: skip
+
+
+def _file_state(row: Row) -> FileState:
+    if row["file"] is None:
+        return "none"
+    if row["fetched_at"] is not None:
+        return "kept"
+    return "awaited" if row["file_due_at"] is not None else "failed"
 
 
 async def list_events(tx: Tx, status: str = "parked", before: int | None = None, most: int = 100) -> list[Event]:

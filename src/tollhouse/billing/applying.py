@@ -9,6 +9,7 @@ import msgspec
 from tollhouse.billing import queries
 from tollhouse.billing.counting import Tally, payments_since
 from tollhouse.billing.currencies import first_currency
+from tollhouse.billing.files import want_file
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import has_begun, standing_of
 from tollhouse.billing.packs import grant_purchases, note_awaited
@@ -16,6 +17,7 @@ from tollhouse.billing.paid_periods import PaidMonth, paid_months
 from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
 from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
+from tollhouse.billing.telling import tell_gone, tell_paid, tell_subscription
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
@@ -71,7 +73,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
     picture = _understand(snapshot, await read_prices(tx, catalog), rows)
     await _save_subscriptions(tx, customer, picture, rows, now)
-    await _save_invoices(tx, customer, snapshot, now, tally)
+    await _save_invoices(tx, catalog, customer, snapshot, now, tally)
     await _learn(tx, picture, now)
     granted, plan_after = await _write_books(tx, catalog, customer, picture, book, now)
     await grant_purchases(tx, catalog, customer, snapshot, now, tally)
@@ -124,12 +126,15 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
         if subscription.id in unmapped and (known is None or known["plan"] is not None or known["price"] != price.id):
             await _alert(tx, customer, *_unmapped_price(customer, price.id, price.product), now=now)
         await _save_subscription(tx, customer, picture, subscription, second_since, known)
+        if subscription.id not in seconds:
+            await tell_subscription(tx, customer, subscription, picture.versions.get(subscription.id), known, now)
     listed = {subscription.id for subscription in picture.snapshot.subscriptions}
     for gone in rows.values():
         if gone["id"] not in listed and gone["ended_at"] is None:
             fields = {name: gone[name] for name in gone.keys()}  # noqa: SIM118 (a row iterates over its values)
             ended = {**fields, "status": "canceled", "ended_at": now}
             await tx.execute(queries.SAVE_SUBSCRIPTION, cell=cell_of(customer), customer=customer, **ended)
+            await tell_gone(tx, customer, gone, now)
 
 
 async def _save_subscription(
@@ -191,7 +196,7 @@ def _ends_at(subscription: Subscription, period_end: int) -> int | None:
     return period_end if subscription.cancel_at_period_end else None
 
 
-async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> None:
+async def _save_invoices(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> None:
     """Keep every invoice that left its draft; a further failed attempt is told once."""
     at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
     known = {row["id"]: row for row in await tx.fetch(queries.INVOICES, **at, most=EVERY)}
@@ -205,9 +210,12 @@ async def _save_invoices(tx: Tx, customer: str, snapshot: Snapshot, now: int, ta
         if _failures(invoice.status, invoice.attempts) > (_failures(*before) if before is not None else 0):
             fact = PaymentFailed(customer, invoice.id, invoice.amount_due_minor, invoice.currency, declined=True)
             await outbox.put(tx, fact, customer=customer, now=now)
-        columns = _invoice_row(invoice)
-        if not _says(known.get(invoice.id), columns):
+        await tell_paid(tx, customer, invoice, row, now)
+        columns = _invoice_row(invoice, snapshot, row)
+        if not _says(row, columns):
             await tx.execute(queries.SAVE_INVOICE, **at, **columns)
+        if invoice.status == "paid" and (row is None or row["status"] != "paid"):
+            await want_file(tx, customer, invoice, now, receipts=catalog.terms.receipts)
 
 
 def _failures(status: str, attempts: int) -> int:
@@ -217,8 +225,14 @@ def _failures(status: str, attempts: int) -> int:
     return attempts - 1 if status == "processing" else 0
 
 
-def _invoice_row(invoice: Invoice) -> dict[str, Value]:
-    return {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name not in _NOT_KEPT}
+def _invoice_row(invoice: Invoice, snapshot: Snapshot, known: Row | None) -> dict[str, Value]:
+    """What was given back is kept as it was known where this look did not ask for it."""
+    columns = {name: getattr(invoice, name) for name in invoice.__struct_fields__ if name not in _NOT_KEPT}
+    if snapshot.refunded is None:
+        columns["refunded_minor"] = known["refunded_minor"] if known is not None else None
+    else:
+        columns["refunded_minor"] = min(snapshot.refunded.get(invoice.id, 0), invoice.amount_paid_minor) or None
+    return columns
 
 
 async def _learn(tx: Tx, picture: _Picture, now: int) -> None:

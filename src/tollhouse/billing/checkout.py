@@ -11,6 +11,7 @@ from tollhouse.billing import queries
 from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.maintenance import require_selling
 from tollhouse.billing.model import CUSTOMER_KEY, LIVE_STATUSES, OPENED_KEY, PLAN_KEY, VERSION_KEY, CheckoutSession
 from tollhouse.billing.prices import learn_price, read_prices
 from tollhouse.billing.quote_coupons import apply_quote, quote_ended, still_open
@@ -78,7 +79,7 @@ def choose_price(
             f"there is no plan {plan!r}", code="unknown_plan", allowed=names, fix=f"name one of: {names}"
         )
     if wanted not in sold:
-        why = "is sold on request" if wanted.contact_only else "costs nothing"
+        why = "is sold no more" if wanted.retired else "is sold on request" if wanted.contact_only else "costs nothing"
         raise InvalidRequest(
             f"the plan {wanted.plan!r} {why} and has no Checkout", code="plan_not_for_sale", allowed=names,
             fix=f"name one of: {names}",
@@ -109,8 +110,9 @@ async def start_checkout(
     """The address of a Checkout page for this plan. `address` is the browser's, where a browser asks.
 
     Raises InvalidRequest (unknown plan, interval or currency), TooManyAttempts, Conflict `already_subscribed` with the portal's
-    `url`, Unavailable.
+    `url`, Unavailable (`maintenance` while new subscriptions are paused).
     """
+    await require_selling(till.store)
     version, price = choose_price(till.catalog, plan, interval, currency)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
     async with till.store.transaction() as tx:
@@ -127,6 +129,7 @@ async def start_checkout(
         VERSION_KEY: str(version.version),
         OPENED_KEY: str(till.store.clock.now_ms()),
     }
+    await require_selling(till.store)
     applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
     session = await till.gateway.create_checkout(
         stripe_id, price_id, mode="subscription", customer=payer.customer, metadata=metadata | applied.metadata,

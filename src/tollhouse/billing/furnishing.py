@@ -136,7 +136,8 @@ class Installer:
         """Each once: the one that the prices are of."""
         wanted: dict[str, WantedProduct] = {}
         for price, outcome in zip(wanted_prices(self.catalog), prices, strict=True):
-            wanted.setdefault(outcome.product, price.product)
+            if not price.retired:
+                wanted.setdefault(outcome.product, price.product)
         return [
             await ensure_product(self.gateway, product, product_id=name, only_plan=self.only_plan)
             for name, product in wanted.items()
@@ -187,6 +188,10 @@ class Installer:
         return Furniture(url, "created", made.id)
 
     async def _adopt(self, endpoint: EndpointFacts, number: int) -> Furniture:
+        if endpoint.rolled_back is not None:  # on purpose: undoing it brings it back, and nobody else
+            self._know_endpoint(endpoint.url, EndpointId(endpoint.id, endpoint.metadata.get(SECRET_KEY)))
+            detail = f"disabled by the roll-back {endpoint.rolled_back}: `tollhouse stripe rollback --undo` enables it"
+            return Furniture(endpoint.url, "found", endpoint.id, detail)
         changes: dict[str, object] = {}
         details = []
         if lacking := endpoint.lacks():

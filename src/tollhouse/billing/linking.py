@@ -59,6 +59,14 @@ async def ensure_stripe_customer(store: Store, gateway: StripeGateway, payer: Pa
     return known.id if known is not None else made
 
 
+async def tell_language(store: Store, gateway: StripeGateway, customer: str, locale: str) -> None:
+    """Let Stripe write to this customer, and draw its invoices, in this language; nothing for one that it does not know."""
+    async with store.reading() as tx:
+        known = await link_of_customer(tx, customer)
+    if known is not None:
+        await gateway.describe_customer(known.id, email=None, name=None, locale=locale)
+
+
 async def owner_of(tx: Tx, found: StripeCustomer, sessions: tuple[str, ...]) -> str | None:
     """The customer that an unlinked Stripe customer names, or whose Checkout page it used; None when it is not ours."""
     named = found.metadata.get(CUSTOMER_KEY, "")

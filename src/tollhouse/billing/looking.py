@@ -10,11 +10,13 @@ from tollhouse.kernel.errors import NotFound
 from tollhouse.store import Store, cell_of
 
 
-async def look(store: Store, catalog: Catalog, gateway: StripeGateway, link: Link, *, packs: bool = False) -> Snapshot:
+async def look(
+    store: Store, catalog: Catalog, gateway: StripeGateway, link: Link, *, packs: bool = False, refunds: bool = False
+) -> Snapshot:
     """The customer's lists, each read to its end, and the prices of lines that no subscription has any more.
 
-    Its Checkout pages are listed where it has opened a pack's by us, or where `packs` are asked for: Stripe allows a
-    hundred calls a second.
+    Stripe allows a hundred calls a second. So Checkout pages are listed where this customer has opened a pack's by us, or
+    `packs` are asked for; and what was given back where the terms need it, or `refunds` are asked for.
     """
     if not packs:
         async with store.reading() as tx:
@@ -47,7 +49,7 @@ async def look(store: Store, catalog: Catalog, gateway: StripeGateway, link: Lin
         {name: facts for name, facts in further.items() if facts is not None},
         snapshot.purchases,
         snapshot.awaited,
-        await gateway.refunded(link.id) if catalog.terms.on_refund == "take_back" else {},
+        await gateway.refunded(link.id) if refunds or catalog.terms.on_refund == "take_back" else None,
     )
 
 

@@ -124,6 +124,7 @@ class Invoice(msgspec.Struct, frozen=True):
     `action_required` while its customer has to confirm it with the bank.
 
     `net_minor` and `tax_minor` add up to its total; what is due or paid of that may be less (a customer's balance).
+    `credited_minor` is what credit notes took off; None for nothing.
     """
 
     id: str
@@ -143,6 +144,7 @@ class Invoice(msgspec.Struct, frozen=True):
     next_attempt_at: int | None = None
     page_url: str | None = None
     pdf_url: str | None = None
+    credited_minor: int | None = None
     finalized_at: int | None = None  # when it left its draft and was first tried
 
 
@@ -189,7 +191,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
     awaited: tuple[AwaitedPack, ...] = ()
-    refunded: dict[str, int] = {}  # by invoice, what was given back or lost to a dispute; read where it counts
+    refunded: dict[str, int] | None = None  # by invoice, given back or lost to a dispute; None: not looked at
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""

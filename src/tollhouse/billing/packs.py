@@ -9,6 +9,7 @@ from tollhouse.billing.checkout import CANCEL_PATH, Till
 from tollhouse.billing.counting import Tally
 from tollhouse.billing.currencies import choose_currency, close_other_currencies, own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.maintenance import require_selling
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
     PACK_AMOUNT_KEY,
@@ -18,6 +19,7 @@ from tollhouse.billing.model import (
     Purchase,
     Snapshot,
 )
+from tollhouse.billing.telling import tell_bought
 from tollhouse.catalog.model import Catalog, Pack, PackPrice
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
@@ -52,8 +54,9 @@ async def start_pack_checkout(
 ) -> str:
     """The address of a Checkout page for this pack; a subscription neither hinders it nor is touched.
 
-    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable.
+    Raises InvalidRequest (unknown pack or currency), TooManyAttempts, Unavailable (also `maintenance`).
     """
+    await require_selling(till.store)
     own = await own_currency(till.store, till.gateway, payer.customer)
     pack, price = choose_pack(till.catalog, name, currency, own)
     who = (f"customer:{payer.customer}", *([f"address:{address}"] if address else []))
@@ -68,6 +71,7 @@ async def start_pack_checkout(
         PACK_AMOUNT_KEY: str(pack.amount),
         PACK_EXPIRY_KEY: str(pack.expires_after_ms or 0),
     }
+    await require_selling(till.store)
     session = await till.gateway.create_checkout(
         stripe_id, price_id, mode="payment", customer=payer.customer, metadata=metadata,
         success_url=till.url + BOUGHT_PATH.format(pack=pack.name), cancel_url=till.url + CANCEL_PATH,
@@ -112,9 +116,10 @@ async def grant_purchases(tx: Tx, catalog: Catalog, customer: str, snapshot: Sna
             fresh = await ledger.grant_bought(
                 tx, catalog, customer, new, now, session=purchase.session, paid=purchase.paid, metadata=note
             )
-            granted += fresh
-            if purchase.paid.amount_minor:
-                tally.add("payment_succeeded", now, int(fresh))
+            if fresh:
+                granted += 1
+                tally.add("payment_succeeded", now, int(purchase.paid.amount_minor > 0))
+                await tell_bought(tx, customer, purchase, now)
         except (InvalidRequest, Conflict) as error:
             alert = _not_granted(customer, purchase, str(error))
             await outbox.put_once(tx, alert, alert.key, customer=customer, now=now)

@@ -61,21 +61,31 @@ SAVE_SUBSCRIPTION = Sql(
 )
 _INVOICE = (
     "id, number, subscription, status, reason, currency, amount_due_minor, amount_paid_minor, net_minor, tax_minor,"
-    " created_at, paid_at, attempts, next_attempt_at, page_url, pdf_url"
+    " created_at, paid_at, attempts, next_attempt_at, page_url, pdf_url, credited_minor, refunded_minor"
 )
 INVOICES = Sql(
     f"select {_INVOICE} from invoice where cell = :cell and customer = :customer"
     " order by created_at desc, id desc limit :most"
 )
+_WITH_FILE = (
+    f"select {', '.join('i.' + name for name in _INVOICE.split(', '))},"
+    " f.fetched_at, f.due_at as file_due_at, f.error as file_error, f.invoice as file from invoice i"
+    " left join invoice_file f on f.cell = i.cell and f.customer = i.customer and f.invoice = i.id"
+    " where i.cell = :cell and i.customer = :customer"
+)
+LIST_INVOICES = Sql(f"{_WITH_FILE} order by i.created_at desc, i.id desc limit :most")
+ONE_INVOICE = Sql(f"{_WITH_FILE} and i.id = :id")
 SAVE_INVOICE = Sql(
     f"insert into invoice (cell, customer, {_INVOICE})"
     " values (:cell, :customer, :id, :number, :subscription, :status, :reason, :currency, :amount_due_minor,"
-    " :amount_paid_minor, :net_minor, :tax_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url)"
+    " :amount_paid_minor, :net_minor, :tax_minor, :created_at, :paid_at, :attempts, :next_attempt_at, :page_url, :pdf_url,"
+    " :credited_minor, :refunded_minor)"
     " on conflict (cell, customer, id) do update set number = excluded.number, status = excluded.status,"
     " amount_due_minor = excluded.amount_due_minor, amount_paid_minor = excluded.amount_paid_minor,"
     " net_minor = excluded.net_minor, tax_minor = excluded.tax_minor,"
     " paid_at = excluded.paid_at, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,"
-    " page_url = excluded.page_url, pdf_url = excluded.pdf_url"
+    " page_url = excluded.page_url, pdf_url = excluded.pdf_url,"
+    " credited_minor = excluded.credited_minor, refunded_minor = excluded.refunded_minor"
 )
 GRANTED = Sql(
     "select subscription, plan, period_end, month, invoice, line from period_grant"

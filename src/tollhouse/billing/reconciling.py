@@ -16,6 +16,7 @@ from tollhouse.billing.linking import link_of_customer, link_of_stripe
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import Link, Snapshot
 from tollhouse.billing.packs import has_arrived
+from tollhouse.billing.pausing import Paused, require_applying
 from tollhouse.billing.strangers import call_for, find_strangers
 from tollhouse.billing.stripe import Pace, StripeGateway
 from tollhouse.catalog.model import Catalog
@@ -35,8 +36,7 @@ NIGHT_MS = 3 * HOUR  # after midnight, UTC
 NIGHTLY = "nightly"
 EVERY = 1_000_000
 LINKED = "linked at Stripe to"
-UNREADABLE = "error"
-"""The field of a line that tells why a customer could not be compared."""
+UNREADABLE = "error"  # the field of a line that tells why a customer could not be compared
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +89,6 @@ class _Undo(Exception):
     """Ends a dry run's transaction, and takes what was found out of it."""
 
     def __init__(self, differences: tuple[Difference, ...]) -> None:
-        super().__init__()
         self.differences = differences
 
 
@@ -99,7 +98,7 @@ class Reconciler:
     def __init__(
         self, store: Store, catalog: Catalog, gateway: StripeGateway, customers_a_second: float | None = None
     ) -> None:
-        """`customers_a_second` slows it down beside a gateway that others use; each costs two or three calls."""
+        """`customers_a_second` slows it down beside a gateway that others use; each costs three or four calls."""
         self.store = store
         self.catalog = catalog
         self.gateway = gateway
@@ -107,7 +106,7 @@ class Reconciler:
         self._holder = new_id("hol")
 
     async def step(self, run: Run) -> tuple[Run, list[Compared]]:
-        """The next few customers of this run. Raises Conflict while somebody else works on it, Unavailable when Stripe is down."""
+        """The next few. Raises Conflict while another works on this run, Paused to repair now, Unavailable when Stripe is down."""
         await self._claim(run)
         async with self.store.reading() as tx:
             links = await _next_links(tx, run)
@@ -176,13 +175,14 @@ class Reconciler:
         """One customer, again after a pause while Stripe asks for one. Raises Unavailable when Stripe answers nobody."""
         try:
             differences = await self._patiently(run, link)
+        except Paused:
+            raise
         except TollhouseError as error:
             if isinstance(error, Unavailable):
                 await self.gateway.require_answering()  # else it is this customer alone, who must not hold up the rest
-            compared = Compared(link.customer, error=str(error))
             async with self.store.transaction() as tx:
-                await _keep(tx, run, compared.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
-            return compared
+                await _keep(tx, run, link.customer, (Difference(UNREADABLE, None, str(error)),), self._now(), False)
+            return Compared(link.customer, error=str(error))
         if differences:
             log.info(
                 "billing.reconciled", customer=link.customer, run=run.id, by=run.by_whom, why=run.why,
@@ -200,7 +200,7 @@ class Reconciler:
                     fresh = await link_of_stripe(tx, link.id)
                 if fresh is None:  # unlinked meanwhile
                     return ()
-                snapshot = await look(self.store, self.catalog, self.gateway, link, packs=True)
+                snapshot = await look(self.store, self.catalog, self.gateway, link, packs=True, refunds=True)
                 return await self._settle(run, fresh, snapshot)
             except FenceLost:
                 continue
@@ -212,10 +212,10 @@ class Reconciler:
 
     async def _settle(self, run: Run, link: Link, snapshot: Snapshot) -> tuple[Difference, ...]:
         """Apply the look and compare before with after, in one transaction; a dry run takes it back."""
-        customer = link.customer
-        now = self._now()
+        customer, now = link.customer, self._now()
         try:
             async with self.store.transaction() as tx:
+                await require_applying(tx, unless=run.dry_run)
                 before = await _facts(tx, self.catalog, customer, snapshot, now)
                 await apply(tx, self.catalog, link, snapshot, now)
                 after = await _facts(tx, self.catalog, customer, snapshot, now)
@@ -340,6 +340,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
             f"{name} status": row["status"],
             f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
             f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
+            f"{name} given back": f"{row['refunded_minor'] or 0} {row['currency']}",
         }
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
@@ -355,8 +356,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
 def _later(row: Row) -> str:
     if row["later_plan"] is None:
         return "never"
-    price = f"{row['later_amount_minor']} {row['currency']} a {row['later_every']}"
-    return f"{row['later_plan']}, {price}, {_moment(row['later_at'])}"
+    return f"{row['later_plan']}, {row['later_amount_minor']} {row['currency']} a {row['later_every']}, {_moment(row['later_at'])}"
 
 
 def _moment(at: int | None) -> str:

@@ -7,6 +7,7 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till
 from tollhouse.billing.linking import link_of_customer
 from tollhouse.billing.looking import look
+from tollhouse.billing.pausing import Paused, require_applying
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import TollhouseError, TooManyAttempts
 
@@ -26,10 +27,11 @@ async def refresh(till: Till, customer: str) -> bool:
             return False
         snapshot = await look(store, till.catalog, till.gateway, link)
         async with store.transaction() as tx:
+            await require_applying(tx)
             await apply(tx, till.catalog, link, snapshot, store.clock.now_ms())
     except FenceLost:  # an event has just done it
         return True
-    except TooManyAttempts:
+    except (Paused, TooManyAttempts):
         return False
     except TollhouseError as error:
         log.warning("billing.not_refreshed", customer=customer, error=str(error))

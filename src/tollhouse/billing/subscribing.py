@@ -13,6 +13,7 @@ from tollhouse.billing.attempts import count_attempt
 from tollhouse.billing.checkout import Till, already_subscribed, choose_price, close_page, price_id_of
 from tollhouse.billing.currencies import own_currency
 from tollhouse.billing.linking import Payer, ensure_stripe_customer
+from tollhouse.billing.maintenance import require_selling
 from tollhouse.billing.model import (
     CUSTOMER_KEY,
     PLAN_KEY,
@@ -63,7 +64,8 @@ class Subscribed(msgspec.Struct, frozen=True):
 
 
 async def start_setup(till: Till, payer: Payer, *, address: str | None = None) -> SetupStarted:
-    """A setup intent for this customer. Raises TooManyAttempts, Unavailable."""
+    """A setup intent for this customer. Raises TooManyAttempts, Unavailable (also `maintenance`)."""
+    await require_selling(till.store)
     await _count(till, payer, address, "setup:")
     stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
     opened = await intents.open_setup(till.gateway, stripe_id, payer.customer)
@@ -83,8 +85,9 @@ async def subscribe(
     """Subscribe with the card of a setup intent that has succeeded. Asked again with the same one it answers the same.
 
     Raises InvalidRequest (unknown plan, interval or currency, a setup intent of somebody else, `card_declined`), TooManyAttempts,
-    Conflict (`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`), Unavailable.
+    Conflict (`already_subscribed` with the portal's `url`, `setup_not_finished`, `subscribing`), Unavailable (also `maintenance`).
     """
+    await require_selling(till.store)
     own = await own_currency(till.store, till.gateway, payer.customer)
     version, price = choose_price(till.catalog, plan, interval, currency, own)
     await _count(till, payer, address, "")
@@ -101,6 +104,7 @@ async def subscribe(
             VERSION_KEY: str(version.version),
             SETUP_KEY: setup.id,
         }
+        await require_selling(till.store)
         applied = await apply_quote(till.store, till.gateway, payer.customer, version, price, price_id)
         made = await intents.subscribe(
             till.gateway, stripe_id, price_id, setup.payment_method or "", metadata | applied.metadata,

@@ -16,6 +16,7 @@ from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, requi
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import OTHER_SUBJECT, Link, Payment, Snapshot, WebhookEvent
+from tollhouse.billing.pausing import Paused, is_paused, require_applying
 from tollhouse.billing.payments import keep
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event, read_stated
@@ -29,6 +30,7 @@ from tollhouse.store import Store, Value, cell_of, inbox, outbox
 from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
+GIVEN_BACK_TYPES = frozenset(("charge.refunded", "charge.dispute.closed"))
 LEASE_MS = 2 * MINUTE
 LOOKS_AT_ONCE = 100
 
@@ -49,15 +51,15 @@ class Syncer:
         self.catalog = catalog
         self.gateway = gateway
 
-    async def work_once(self) -> bool:
-        """Handle the pending events of a few customers at once. False when nothing was due."""
+    async def work_once(self, customers: int = inbox.MOST_SUBJECTS) -> bool:
+        """Handle the pending events of a few customers at once. False when nothing was due, or all are parked now."""
         claim_id = new_id("clm")
         now = self.store.clock.now_ms()
         async with self.store.reading() as tx:
-            if not await inbox.any_due(tx, now):
+            if not await inbox.any_due(tx, now) or await is_paused(tx):
                 return False
         async with self.store.transaction() as tx:
-            events = await inbox.claim(tx, now, LEASE_MS, claim_id)
+            events = await inbox.claim(tx, now, LEASE_MS, claim_id, subjects=customers)
         subjects: dict[str, list[Event]] = {}
         for event in events:
             subjects.setdefault(event.subject, []).append(event)
@@ -68,8 +70,8 @@ class Syncer:
         """Handle the events of one customer, whatever comes of it."""
         try:
             await self._handle(events, claim_id)
-        except FenceLost as lost:
-            log.info("billing.looked_again", subject=events[0].subject)
+        except (FenceLost, Paused) as lost:
+            log.info("billing.looked_again", subject=events[0].subject, why=lost.code)
             await self._give_back(events, claim_id, str(lost))
         except TollhouseError as error:
             await self._failed(events, claim_id, claimed_at, error)
@@ -86,6 +88,7 @@ class Syncer:
             await self._done(events, claim_id, "about no customer")
             return
         async with self.store.reading() as tx:
+            await require_applying(tx)
             known = await link_of_stripe(tx, subject)
         if known is None:
             known = await self._adopt(subject, read)
@@ -94,8 +97,11 @@ class Syncer:
             return
         await go_on_with_cards(self.gateway, known.id, read)
         payments = await payments_named(self.gateway, read)
-        paid_a_page = any(event.type.startswith("checkout.session.") for event in read)
-        snapshot = await look(self.store, self.catalog, self.gateway, known, packs=paid_a_page)
+        snapshot = await look(
+            self.store, self.catalog, self.gateway, known,
+            packs=any(event.type.startswith("checkout.session.") for event in read),
+            refunds=any(event.type in GIVEN_BACK_TYPES for event in read),
+        )  # fmt: skip
         stated = [
             told
             for event in events
@@ -120,6 +126,7 @@ class Syncer:
     ) -> Applied:  # fmt: skip
         now, tally = self.store.clock.now_ms(), Tally()
         async with self.store.transaction() as tx:
+            await require_applying(tx)
             applied = await apply(tx, self.catalog, known, snapshot, now)
             if again:
                 await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)

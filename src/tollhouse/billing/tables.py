@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -92,8 +93,27 @@ invoice = Table(
     Column("next_attempt_at", BigInteger),
     Column("page_url", Text),
     Column("pdf_url", Text),
+    # Of what was paid: given back or lost to a dispute; taken off by credit notes. None: nothing.
+    Column("refunded_minor", BigInteger),
+    Column("credited_minor", BigInteger),
     PrimaryKeyConstraint("cell", "customer", "id"),
 )
+
+invoice_file = Table(
+    "invoice_file",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("invoice", String(255), nullable=False),
+    Column("due_at", BigInteger),  # when to ask Stripe for it; none: it is there, or given up
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Column("receipt_by", BigInteger),  # until when its receipt waits for it; none: it has gone, or there is none
+    Column("fetched_at", BigInteger),
+    Column("pdf", LargeBinary),  # at most files.LARGEST_BYTES
+    PrimaryKeyConstraint("cell", "customer", "invoice"),
+)
+Index("ix_invoice_file_due_at", invoice_file.c.due_at)
 
 payment_intent = Table(
     "payment_intent",
@@ -146,6 +166,23 @@ subscribing = Table(
     metadata,
     Column("customer", String(40), primary_key=True),
     Column("until", BigInteger, nullable=False),  # who died while subscribing this customer keeps nobody out for longer
+)
+
+plan_move = Table(
+    "plan_move",
+    metadata,
+    Column("cell", SmallInteger, nullable=False),
+    Column("customer", String(40), nullable=False),
+    Column("from_plan", String(80), nullable=False),
+    Column("from_version", Integer, nullable=False),
+    Column("to_plan", String(80), nullable=False),
+    Column("to_version", Integer, nullable=False),
+    Column("notified_at", BigInteger),  # when its e-mail was written, once
+    Column("begun_at", BigInteger),  # Stripe is about to be asked; whoever goes on asks in the same words
+    Column("moved_at", BigInteger),
+    Column("failed_at", BigInteger),  # the last time that it could not be moved, and why
+    Column("reason", Text),
+    PrimaryKeyConstraint("cell", "customer", "from_plan", "from_version", "to_plan", "to_version"),
 )
 
 period_grant = Table(
@@ -242,4 +279,64 @@ refused_webhook = Table(
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("deliveries", Integer, nullable=False),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),  # by itself, whether any process runs or not
+    Column("ended_at", BigInteger),  # before its time: by whom
+    Column("ended_by", String(254)),
+    Column("rollback", String(40)),  # which switched it on
+    UniqueConstraint("rollback"),
+)
+Index("ix_maintenance_ends_at", maintenance.c.ends_at)
+
+stripe_pause = Table(
+    "stripe_pause",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("open", SmallInteger),  # 1 until it is proven complete: at most one
+    Column("reason", String(500), nullable=False),
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("resumed_at", BigInteger),  # from here on events are applied again
+    Column("resumed_by", String(254)),
+    Column("fetched", Integer, nullable=False),  # events that had not arrived
+    Column("finished_at", BigInteger),
+    Column("proof", Text),  # JSON
+    UniqueConstraint("open"),
+)
+
+stripe_rollback = Table(
+    "stripe_rollback",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("open", SmallInteger),  # 1 until it is undone: at most one
+    Column("options", Text, nullable=False),  # JSON
+    Column("by_whom", String(254), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("undo_at", BigInteger),
+    Column("undo_by", String(254)),
+    Column("undone_at", BigInteger),
+    Column("error", Text),  # why the last run stopped
+    UniqueConstraint("open"),
+)
+
+stripe_rollback_step = Table(
+    "stripe_rollback_step",
+    metadata,
+    Column("rollback", String(40), nullable=False),
+    Column("name", String(20), nullable=False),
+    Column("record", Text, nullable=False),  # JSON: what undoing and going on need
+    Column("fetched", Integer, nullable=False),  # events that had not arrived
+    Column("begun_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    Column("undone_at", BigInteger),
+    PrimaryKeyConstraint("rollback", "name"),
 )

@@ -127,7 +127,7 @@ async def price_findings(gateway: StripeAccount, catalog: Catalog) -> tuple[list
         facts = await _price(gateway, wanted)
         findings.append(_price_finding(name, wanted, facts))
         found.append((wanted, facts))
-        if facts is not None:
+        if facts is not None and not wanted.retired:
             products.setdefault(facts.product, wanted)
     for product, wanted in products.items():
         findings.append(await _product_finding(gateway, product, wanted))
@@ -155,7 +155,7 @@ def _price_finding(name: str, wanted: WantedPrice, facts: PriceFacts | None) -> 
         fix = f"{SETUP}, which makes a new price; or write {told(facts)} in the catalogue"
         message = f"{facts.id} is {told(facts)} at Stripe, and {wanted.told()} in the catalogue"
         return failed(name, "price_differs", message, fix, setting)
-    if not facts.active:
+    if not facts.active and not wanted.retired:
         fix = "unarchive it in the Dashboard, or unset the id and run `tollhouse stripe setup`"
         return failed(name, "price_archived", f"{facts.id} is archived", fix, setting)
     return ok(name, f"{facts.id}, {told(facts)}")

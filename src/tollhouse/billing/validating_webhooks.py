@@ -43,6 +43,9 @@ def _endpoint(found: list[EndpointFacts], settings: Settings) -> list[Finding]:
     enabled = [endpoint for endpoint in found if endpoint.enabled]
     if not found:
         return [failed("endpoint", "endpoint_missing", f"no endpoint at Stripe calls {url}", SETUP, "TOLLHOUSE_URL")]
+    if not enabled and (by := found[0].rolled_back) is not None:
+        message, fix = f"{found[0].id} was disabled by the roll-back {by}", "run `tollhouse stripe rollback --undo`"
+        return [failed("endpoint", "endpoint_disabled", message, fix)]
     if not enabled:
         fix = f"{SETUP}, which enables it again; if it was disabled on purpose, undo that first"
         return [failed("endpoint", "endpoint_disabled", f"{found[0].id} is disabled", fix)]

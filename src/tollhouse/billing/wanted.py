@@ -40,6 +40,11 @@ class WantedPrice(msgspec.Struct, frozen=True):
         return self.product.owner
 
     @property
+    def retired(self) -> bool:
+        """Sold to nobody any more: it may be archived at Stripe, and stays as it is."""
+        return self.plan is not None and self.plan.retired
+
+    @property
     def setting(self) -> str:
         """Where it stands in the file."""
         return f"plans.{self.owner}.prices" if self.plan else f"packs.{self.owner.removeprefix('pack ')}.prices"

@@ -110,6 +110,7 @@ class PlanVersion(msgspec.Struct, frozen=True):
     features: tuple[str, ...] = ()
     badge: bool = False
     contact_only: bool = False  # shown without a buy button
+    retired: bool = False  # neither shown nor sold; who has it keeps it until moved
     stripe_products: tuple[str, ...] = ()
 
     def allows(self, meter: Meter) -> bool:
@@ -142,6 +143,8 @@ class Terms(msgspec.Struct, frozen=True):
     automatic_tax: bool = False  # Stripe Tax works out the tax of what Checkout sells
     tax_ids: bool = False  # Checkout takes a business's VAT id
     billing_address: BillingAddress = "auto"  # whether Checkout always asks for it
+    receipts: bool = True  # a paid invoice is told by e-mail, with its PDF
+    balance_thresholds: tuple[int, ...] = (80,)  # percent used at which a balance is told, ascending
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -156,6 +159,11 @@ class Catalog(msgspec.Struct, frozen=True):
     versions: dict[tuple[str, int], PlanVersion] = {}  # every version ever sold, once read from the store
     packs: dict[str, Pack] = {}
     terms: Terms = Terms()
+
+    @property
+    def on_sale(self) -> tuple[PlanVersion, ...]:
+        """The plans that are shown, in the file's order: all but those that are retired."""
+        return tuple(plan for plan in self.plans.values() if not plan.retired)
 
     def version(self, plan: str, version: int) -> PlanVersion | None:
         """The version that a customer is on; None when neither the store nor the file knows it."""

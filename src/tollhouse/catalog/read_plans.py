@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+import msgspec
+
 from tollhouse.catalog.currencies import CURRENCIES
 from tollhouse.catalog.model import Every, Grant, LotMode, Meter, OnUpgrade, PlanVersion, Price, Support
 from tollhouse.catalog.read_amounts import amount_of, meter_of
@@ -39,14 +41,19 @@ def read_plan(
         features=table.texts("features", "a list of texts"),
         badge=table.boolean("badge"),
         contact_only=table.boolean("contact_only"),
+        retired=table.boolean("retired"),
         stripe_products=table.texts("stripe_products", "product ids such as prod_Abc", _PRODUCT_ID),
     )
+    if plan.retired:  # what is not even shown is sold by nothing
+        plan = msgspec.structs.replace(plan, contact_only=True)
     _check_whole(table, plan, free)
     table.finish()
     return plan, free
 
 
 def _check_whole(table: Table, plan: PlanVersion, free: bool) -> None:
+    if free and plan.retired:
+        table.problem("retired", "a retired free plan", "one that people sign up on", "take retired out")
     if free and table.values.get("prices"):
         table.problem("prices", "prices on the free plan", "no prices", "take them out, or write free = false")
     if free and any(grant.on_upgrade != "replace" or grant.rollover != 0 for grant in plan.grants):

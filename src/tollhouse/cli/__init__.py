@@ -14,7 +14,9 @@ from tollhouse.cli.output import show_error
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.kernel.masking import mask_text
 
-COMMANDS = "init demo serve worker db plans keys customers quotes staff stripe webhooks verify selftest clock".split()
+COMMANDS = (
+    "init demo serve worker db plans keys customers invoices quotes hooks staff stripe webhooks maintenance migrate verify selftest clock"
+).split()
 
 
 def _version(wanted: bool) -> None:

@@ -3,27 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tollhouse.billing.stripe import Pace, StripeAccount
-from tollhouse.billing.stripe import opened as stripe_opened
+from tollhouse.billing.stripe import Pace, StripeAccount, open_account
 from tollhouse.catalog import Catalog, Configuration
 from tollhouse.catalog.actions import publish
 from tollhouse.cli.database import opened
-from tollhouse.kernel.errors import ConfigurationError
 from tollhouse.store.opening import AnyStore
 
 
 @asynccontextmanager
 async def only_stripe(found: Configuration, pace: Pace | None = None) -> AsyncIterator[StripeAccount]:
     """The gateway alone, for the time of a block. Raises ConfigurationError without a key."""
-    stripe = found.settings.stripe
-    if stripe.secret_key is None:
-        raise ConfigurationError(
-            "STRIPE_SECRET_KEY is not set",
-            setting="STRIPE_SECRET_KEY",
-            fix="set it (Dashboard → Developers → API keys), or try everything with `tollhouse demo`",
-        )
-    key = stripe.secret_key.reveal()
-    async with stripe_opened(key, api_version=stripe.api_version, api_base=stripe.api_base, pace=pace) as gateway:
+    async with open_account(found.settings, pace) as gateway:
         yield gateway
 
 

@@ -24,13 +24,22 @@ def _url(config: ConfigOption) -> str:
 
 
 def upgrade(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Bring the schema to this version's. Safe to run again, and from two places at once."""
+    """Bring the schema to this version's. Safe to run again, and from two places at once.
+
+    Tables that another system has here under our names are kept under others (legacy_…); the rest of its is not touched.
+    """
     url = _url(config)
     before = revision.status(url)
-    after = schema.upgrade(url)
+    if not before.known:
+        revision.require_known(before)
+    done = schema.upgrade(url)
+    after = done.status
     if as_json:
-        emit_json({"before": before.current, "after": after.current})
-    elif before.current == after.current:
+        emit_json({"before": before.current, "after": after.current, "set_aside": done.set_aside})
+        return
+    for name, aside in done.set_aside.items():
+        emit(f"kept {name}, which was here before, as {aside}")
+    if before.current == after.current:
         emit(f"the schema is up to date: {after.current}")
     else:
         emit(f"upgraded from {before.current or 'nothing'} to {after.current}")
@@ -49,7 +58,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """Compare the live schema with the tables in the code. Exit status 1 when they differ."""
     url = _url(config)
     revision.require_known(revision.status(url))
-    different = schema.differences(url, metadata)
+    different = schema.differences(url, metadata, only_ours=True)
     if as_json:
         emit_json({"differences": different})
     else:

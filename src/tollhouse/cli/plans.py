@@ -144,6 +144,7 @@ def _document(catalog: Catalog, versions: dict[str, tuple[int, bool]]) -> dict[s
             "automatic_tax": catalog.terms.automatic_tax,
             "tax_ids": catalog.terms.tax_ids,
             "billing_address": catalog.terms.billing_address,
+            "receipts": catalog.terms.receipts,
         },
         "plans": [_plan_document(plan, catalog, versions.get(plan.plan)) for plan in catalog.plans.values()],
     }

@@ -1,4 +1,4 @@
-"""`tollhouse staff add|list|remove`: who may see /admin. `serve` may run meanwhile."""
+"""`tollhouse staff add|list|remove|totp reset`: who may see /admin. `serve` may run meanwhile."""
 
 import asyncio
 import sys
@@ -24,16 +24,25 @@ from tollhouse.identity import User, open_desk
 from tollhouse.identity import actions as identity
 from tollhouse.identity.emails import normal_email
 from tollhouse.identity.passwords import check_new_password
+from tollhouse.identity.second_factor import forget_factor
 from tollhouse.kernel.clock import rfc3339
-from tollhouse.kernel.errors import ConfigurationError, InvalidRequest
+from tollhouse.kernel.errors import ConfigurationError, InvalidRequest, NotFound
+from tollhouse.store import Tx
 
 
 def register(app: typer.Typer) -> None:
     """Adds `staff` with its commands."""
-    group = typer.Typer(help="Who may see /admin: add, list, remove.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="Who may see /admin: add, list, remove, reset a second factor.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     group.command("add")(add)
     group.command("list")(list_staff)
     group.command("remove")(remove)
+    totp = typer.Typer(help="The one-time code beside the password.", no_args_is_help=True, rich_markup_mode=None)
+    totp.command("reset")(reset_totp)
+    group.add_typer(totp, name="totp")
     app.add_typer(group, name="staff")
 
 
@@ -117,6 +126,28 @@ def remove(
         emit_json(_document(user))
     else:
         emit(f"{user.email} is no longer staff")
+
+
+def reset_totp(
+    email: Annotated[str, typer.Argument(help="The e-mail address of the user.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a lost second factor away, with its recovery codes, and end the user's sessions: the password lets in again."""
+
+    async def work(tx: Tx, now: int) -> tuple[User, bool]:
+        user = await identity.find_user(tx, email)
+        if user is None:
+            raise NotFound(f"nobody has signed up as {email}", code="user_not_found", fix="check the e-mail address")
+        there = await forget_factor(tx, user.id)
+        await identity.revoke_sessions(tx, user.id, now)
+        return user, there
+
+    user, there = asyncio.run(in_transaction(known_configuration(config), work))
+    if as_json:
+        emit_json({"id": user.id, "email": user.email, "reset": there})
+    else:
+        emit(f"{user.email} {'signs in without a code now' if there else 'had no second factor'}; all sessions ended")
 
 
 def _document(user: User) -> dict[str, object]:

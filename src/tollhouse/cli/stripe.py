@@ -15,6 +15,8 @@ from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit,
 from tollhouse.cli.payments import payments
 from tollhouse.cli.reconcile import reconcile
 from tollhouse.cli.stripe_listen import listen
+from tollhouse.cli.stripe_pause import pause, resume
+from tollhouse.cli.stripe_rollback import rollback
 from tollhouse.cli.stripe_setup import setup
 from tollhouse.cli.stripe_validate import validate
 from tollhouse.cli.unmapped import unmapped
@@ -43,6 +45,9 @@ def register(app: typer.Typer) -> None:
     group.command("events")(events)
     group.command("replay")(replay)
     group.command("reconcile")(reconcile)
+    group.command("rollback")(rollback)
+    group.command("pause")(pause)
+    group.command("resume")(resume)
     group.command("payments")(payments)
     group.command("unmapped")(unmapped)
     app.add_typer(group, name="stripe")
@@ -107,7 +112,7 @@ async def _fire(
 
 
 def _lookup_key(catalog: Catalog, plan: str | None) -> str | None:
-    sold = [known for known in catalog.plans.values() if known.prices]
+    sold = [known for known in catalog.on_sale if known.prices]
     for known in sold:
         if plan is None or known.plan == plan:
             return known.prices[0].lookup_key

@@ -34,7 +34,7 @@ from tollhouse.identity.emails import known_locale, normal_email, plain_text
 from tollhouse.identity.model import User, Visitor
 from tollhouse.identity.passwords import check_new_password
 from tollhouse.kernel.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound
-from tollhouse.kernel.facts import MailRequested
+from tollhouse.kernel.facts import CustomerCreated, MailRequested
 from tollhouse.kernel.ids import is_id, new_id
 from tollhouse.ledger import actions as ledger
 from tollhouse.store import Row, Store, Tx, cell_of, outbox
@@ -123,6 +123,8 @@ async def _open_customer(tx: Tx, catalog: Catalog, customer: Customer, now: int)
     )  # fmt: skip
     await ledger.open_account(tx, catalog, customer.id, now, verified=customer.verified_at is not None)
     await add_default_project(tx, catalog, customer.id, now)
+    fact = CustomerCreated(customer.id, customer.made_by, catalog.free_plan)
+    await outbox.put(tx, fact, customer=customer.id, now=now)
 
 
 async def _take_name(tx: Tx, kind: str, name: str, customer: str) -> bool:

@@ -21,6 +21,7 @@ ADOPT_CUSTOMER = Sql(
     " where cell = :cell and id = :id and external_id is null and verified_at is not null"
 )
 VERIFY_CUSTOMER = Sql("update customer set verified_at = :now where cell = :cell and id = :id and verified_at is null")
+SET_LANGUAGE = Sql("update customer set locale = :locale where cell = :cell and id = :id")
 
 INSERT_MEMBER = Sql(
     "insert into member (user_id, customer, role, created_at, confirmed_at)"

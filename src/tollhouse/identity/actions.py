@@ -28,6 +28,7 @@ from tollhouse.identity.model import (
 )
 from tollhouse.identity.passwords import check_new_password
 from tollhouse.identity.seal import new_token
+from tollhouse.identity.second_factor import check_code, check_pending, forget_factor, require_no_code
 from tollhouse.kernel.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound
 from tollhouse.kernel.facts import MailRequested
 from tollhouse.kernel.ids import is_id, new_id
@@ -89,8 +90,9 @@ def user_from(row: Row) -> User:
 async def sign_in(
     store: Store, desk: IdentityDesk, email: str, password: str, now: int, *, visitor: Visitor
 ) -> NewSession:
-    """Open a session. Raises NotAuthenticated `bad_credentials` (in the same time whether the user exists or not) and
-    TooManyAttempts with `retry_after` (s) after five wrong passwords for one address or twenty from one place."""
+    """Open a session. Raises NotAuthenticated `bad_credentials` (in the same time whether the user exists or not),
+    CodeNeeded after the right password of somebody who signs in with a code too, and TooManyAttempts with `retry_after`
+    (s) after five wrong passwords for one address or twenty from one place."""
     address = _email_or_none(email)
     desk.attempt("sign-in", address, visitor, now)
     async with store.reading() as tx:
@@ -106,8 +108,26 @@ async def sign_in(
             raise _bad_credentials()  # the password was changed while we were checking the old one
         if fresh is not None:
             await tx.execute(queries.SET_PASSWORD, id=row["id"], password_hash=fresh)
+        await require_no_code(tx, desk, user_from(locked), locked["password_hash"], now)
         session = await open_session(tx, desk, row["id"], now, visitor)
     desk.succeeded("sign-in", address, visitor)
+    return session
+
+
+async def sign_in_with_code(
+    store: Store, desk: IdentityDesk, pending: str, code: str, now: int, at: int, *, visitor: Visitor
+) -> NewSession:
+    """Open a session for whoever has the password already (`CodeNeeded.pending`), by a one-time or recovery code.
+
+    Raises NotAuthenticated `wrong_code` or `code_expired`, TooManyAttempts. `at` is the real time.
+    """
+    async with store.transaction() as tx:
+        user = await read_user(tx, await check_pending(tx, desk, pending, now))
+        wrong = await check_code(tx, desk, user.id, code, at)
+        session = None if wrong is not None else await open_session(tx, desk, user.id, now, visitor)
+    if session is None:
+        raise wrong or _bad_credentials()
+    desk.succeeded("sign-in", user.email, visitor)
     return session
 
 
@@ -151,7 +171,10 @@ async def current_session(store: Store, desk: IdentityDesk, token: str, now: int
     if now - row["seen_at"] >= SEEN_EVERY_MS:
         async with store.transaction() as tx:
             await tx.execute(queries.SEE_SESSION, digest=digest, now=now)
-    return Session(row["session"], user_from(row), row["opened_at"], row["seen_at"], row["expires_at"])
+    return Session(
+        row["session"], user_from(row), row["opened_at"], row["seen_at"], row["expires_at"],
+        row["factor_since"] is not None,
+    )  # fmt: skip
 
 
 async def sign_out(tx: Tx, desk: IdentityDesk, token: str, now: int) -> None:
@@ -199,6 +222,19 @@ async def change_password(
         if locked is None or locked["password_hash"] != stored:
             raise _bad_credentials()
         await set_password(tx, user.id, fresh, now, keep_session=session.id)
+    desk.succeeded("sign-in", user.email, visitor)
+
+
+async def check_password(
+    store: Store, desk: IdentityDesk, user: User, password: str, now: int, *, visitor: Visitor
+) -> None:
+    """Whoever is signed in knows the password. Raises NotAuthenticated `bad_credentials`, TooManyAttempts."""
+    desk.attempt("sign-in", user.email, visitor, now)
+    async with store.reading() as tx:
+        row = await tx.fetch_one(queries.READ_USER, id=user.id)
+    stored = cast("str | None", row["password_hash"]) if row is not None else None
+    if not (await desk.passwords.verify(stored, password)).matches:
+        raise NotAuthenticated("the present password is wrong", code="bad_credentials", fix="type it again")
     desk.succeeded("sign-in", user.email, visitor)
 
 
@@ -298,6 +334,7 @@ async def set_staff_role(tx: Tx, email: str, role: StaffRole | None, now: int) -
         raise NotFound(f"nobody has signed up as {email}", code="user_not_found", fix="check the e-mail address")
     await tx.execute(queries.SET_STAFF_ROLE, id=user.id, role=role)
     if role is None:
+        await forget_factor(tx, user.id)
         await revoke_sessions(tx, user.id, now)
     return await read_user(tx, user.id)
 

@@ -30,13 +30,14 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A live session and its user."""
+    """A live session and its user. `second_factor`: the user signs in with a code too, and did so for this session."""
 
     id: str
     user: User
     created_at: int
     seen_at: int
     expires_at: int
+    second_factor: bool = False
 
 
 class NewSession(msgspec.Struct, frozen=True):

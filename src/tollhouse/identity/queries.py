@@ -22,7 +22,8 @@ INSERT_SESSION = Sql(
     " values (:digest, :id, :user, :now, :now, :expires_at, :address, :agent)"
 )
 READ_SESSION = Sql(
-    f"select s.id as session, s.created_at as opened_at, s.seen_at, s.expires_at, {_USER}"
+    f"select s.id as session, s.created_at as opened_at, s.seen_at, s.expires_at, {_USER},"
+    " (select f.confirmed_at from second_factor f where f.user_id = u.id) as factor_since"
     " from session s join users u on u.id = s.user_id"
     " where s.digest = :digest and s.revoked_at is null and s.expires_at > :now and s.seen_at > :idle_since"
 )

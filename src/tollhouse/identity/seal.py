@@ -1,4 +1,4 @@
-"""What SESSION_SECRET seals: digests of tokens, and the tokens of forms. Another secret makes all of them worthless.
+"""What SESSION_SECRET seals: digests of tokens, the tokens of forms, secrets that have to be read again. Another secret makes all of them worthless.
 
 One key per use is derived from the secret, so that what was made for one use proves nothing in another.
 """
@@ -10,8 +10,9 @@ import secrets
 from typing import Literal
 
 from tollhouse.kernel.errors import NotAllowed
+from tollhouse.kernel.locking import Locker
 
-Use = Literal["session", "verify", "reset"]
+Use = Literal["session", "verify", "reset", "recovery", "pending"]
 
 TOKEN_BYTES = 32
 _NONCE_BYTES = 16
@@ -26,6 +27,7 @@ class Seal:
     """Digests and form tokens under one secret."""
 
     def __init__(self, secret: str) -> None:
+        self._secret = secret
         self._root = secret.encode()
 
     def __repr__(self) -> str:
@@ -38,6 +40,23 @@ class Seal:
     def digest(self, use: Use, token: str) -> bytes:
         """The SHA-256 digest (keyed) under which a token is kept; the token itself is kept nowhere."""
         return self._mac(use, _raw(token))
+
+    def lock(self, use: str, owner: str, text: str) -> bytes:
+        """A secret that has to be read again, encrypted (AES-256-GCM) for this use and owner alone."""
+        return Locker(self._secret, use).lock(owner, text)
+
+    def unlock(self, use: str, owner: str, sealed: bytes) -> str | None:
+        """What was locked; None when it was for another use or owner, or under another secret."""
+        return Locker(self._secret, use).unlock(owner, sealed)
+
+    def sign(self, use: Use, text: str) -> str:
+        """`text` with a signature for this use; `signed` reads it."""
+        return f"{text}.{_text(self._mac(use, _raw(text)))}"
+
+    def signed(self, use: Use, token: str) -> str | None:
+        """What was signed for this use; None for anything else."""
+        text, _, signature = token.rpartition(".")
+        return text if hmac.compare_digest(_raw(signature), _raw(_text(self._mac(use, _raw(text))))) else None
 
     def new_visitor(self) -> str:
         """The value of the cookie `th_visitor`, to which the forms of somebody not signed in are bound."""

@@ -1,6 +1,17 @@
 """Users, their sessions and the tokens that e-mails carry: global, outside the cells. Only digests of tokens are kept."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from tollhouse.store import metadata
 
@@ -45,3 +56,24 @@ email_token = Table(
     Column("used_at", BigInteger),
 )
 Index("ix_email_token_user", email_token.c.user_id)
+
+second_factor = Table(
+    "second_factor",
+    metadata,
+    Column("user_id", String(40), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # the secret, sealed with a key derived from SESSION_SECRET
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),  # none: begun on the page, and not asked for yet
+    Column("last_step", BigInteger, nullable=False),  # of the last code that was taken: it and older ones are worthless
+    Column("failures", Integer, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("user_id", String(40), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("used_at", BigInteger),
+    PrimaryKeyConstraint("user_id", "digest"),
+)

@@ -25,6 +25,40 @@ class PlanChanged(Fact, frozen=True, tag="customer.plan.changed"):
     at_ms: int
 
 
+class CustomerCreated(Fact, frozen=True, tag="customer.created"):
+    """Somebody is a customer: signed up on the pages, or named by the product's own server or staff (`made_by`)."""
+
+    customer: str
+    made_by: str
+    plan: str
+
+
+class SubscriptionStarted(Fact, frozen=True, tag="subscription.started"):
+    """A customer subscribed; `every` is month or year."""
+
+    customer: str
+    subscription: str
+    plan: str
+    every: str
+
+
+class SubscriptionEnded(Fact, frozen=True, tag="subscription.ended"):
+    """A customer's subscription is over."""
+
+    customer: str
+    subscription: str
+    plan: str
+
+
+class PaymentSucceeded(Fact, frozen=True, tag="payment.succeeded"):
+    """A customer paid; the amount is in minor units, tax included. `invoice` is a pack's Checkout session where it has none."""
+
+    customer: str
+    invoice: str
+    amount_minor: int
+    currency: str
+
+
 class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
     """A customer's payment failed; the amount is in minor units. `invoice` is a pack's Checkout session where it has none;
     `payment` is Stripe's intent, where it pays no invoice.
@@ -36,6 +70,47 @@ class PaymentFailed(Fact, frozen=True, tag="payment.failed"):
     currency: str
     declined: bool
     payment: str = ""
+
+
+class ReceiptRequested(Fact, frozen=True, tag="receipt.requested"):
+    """A paid invoice has to be told to its customer, with its PDF where that is there; read when it is sent."""
+
+    customer: str
+    invoice: str
+
+
+class LanguageChosen(Fact, frozen=True, tag="customer.language.chosen"):
+    """A customer reads another language from now on; Stripe writes its invoices in it."""
+
+    customer: str
+    locale: str
+
+
+class BalanceThreshold(Fact, frozen=True, tag="balance.threshold"):
+    """So many percent of what a customer had on a meter are used; once per period of a quota, once per lot of credits.
+    Amounts are scaled by `decimals`.
+    """
+
+    customer: str
+    meter: str
+    percent: int
+    total: int
+    used: int
+    remaining: int
+    decimals: int
+    resets_at: int | None
+
+
+class BalanceExhausted(Fact, frozen=True, tag="balance.exhausted"):
+    """Nothing is left on a customer's meter; once per period of a quota, once per lot of credits. Amounts are scaled."""
+
+    customer: str
+    meter: str
+    total: int
+    used: int
+    remaining: int
+    decimals: int
+    resets_at: int | None
 
 
 class OperatorAlert(Fact, frozen=True, tag="operator.alert"):

@@ -17,10 +17,11 @@ from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import ConfigurationError, InvariantBroken, KeyReused, NotFound, Unavailable
 from tollhouse.kernel.money import Money
 from tollhouse.ledger import queries
+from tollhouse.ledger.balances import balances_told
 from tollhouse.ledger.granting import Change
 from tollhouse.ledger.model import LARGEST_STATE_BYTES, Entry, Lot, LotFacts, Move, State
 from tollhouse.ledger.turning import advance
-from tollhouse.store import Row, Tx, Value, cell_of
+from tollhouse.store import Row, Tx, Value, cell_of, outbox
 
 log = structlog.get_logger(__name__)
 
@@ -60,12 +61,16 @@ def time_of(state: State, now: int) -> int:
 class Book:
     """One locked account: its state, and what will be written when it is saved."""
 
-    def __init__(self, customer: str, version: int | None, state: State, now: int) -> None:
+    def __init__(
+        self, customer: str, version: int | None, state: State, now: int, catalog: Catalog | None = None
+    ) -> None:
         self.customer = customer
         self.cell = cell_of(customer)
         self.version = version
         self.state = state
         self.now = now
+        self._before = state
+        self._catalog = catalog  # without it nobody is told of balances: an account that is being opened
         self.entries: list[Entry] = []
         self._made: list[tuple[Lot, str, Money | None, str | None]] = []
         self._ended: list[str] = []
@@ -105,6 +110,9 @@ class Book:
             )  # fmt: skip
         for ended in self._ended:
             await tx.execute(queries.END_LOT, **at, id=ended, ended_at=self.now)
+        if self._catalog is not None:
+            for fact, key in balances_told(self.customer, self._before, self.state, self._catalog):
+                await outbox.put_once(tx, fact, key, customer=self.customer, now=self.now)
 
 
 def state_document(state: State) -> str:
@@ -152,7 +160,7 @@ def book_of(customer: str, row: Row, catalog: Catalog, now: int) -> Book:
     """The book of an account whose row was locked by the caller, brought to `now`."""
     state = decode_state(row["state"])
     at = time_of(state, now)
-    book = Book(customer, row["version"], state, at)
+    book = Book(customer, row["version"], state, at, catalog)
     book.add(*advance(state, catalog, at))
     return book
 

@@ -110,7 +110,7 @@ def all_meters(state: State, plan: PlanVersion, catalog: Catalog, now: int) -> d
 
 def upgrade_for(catalog: Catalog, plan: PlanVersion, meter: Meter | None) -> Upgrade | None:
     """The next plan that can be bought and gives more of this meter (or any plan above, when none is named)."""
-    for better in catalog.plans.values():
+    for better in catalog.on_sale:
         if better.rank > plan.rank and better.prices and (meter is None or _gives_more(plan, better, meter)):
             return Upgrade(better.plan, f"/pricing?plan={better.plan}")
     return None

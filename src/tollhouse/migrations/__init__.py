@@ -4,7 +4,9 @@ from importlib import import_module
 
 from tollhouse.store import metadata
 
-ROOMS_WITH_TABLES = ("store", "catalog", "identity", "ledger", "admission", "customers", "billing", "alerts")
+ROOMS_WITH_TABLES = (
+    "store", "catalog", "identity", "ledger", "admission", "customers", "billing", "alerts", "alerts.hooks",
+)  # fmt: skip
 
 for room in ROOMS_WITH_TABLES:
     import_module(f"tollhouse.{room}.tables")

@@ -9,10 +9,14 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
+from tollhouse.kernel.clock import parse_rfc3339
 from tollhouse.kernel.errors import NotAuthenticated, TollhouseError
+from tollhouse.pages.formats import moment
 from tollhouse.pages.texts import N_, Texts, texts_in
 from tollhouse.pages.visiting import AnyRequest, Front, Visit, bare_visit, refusal_status
 from tollhouse.pages.words import error_words
+
+MAINTENANCE = "maintenance"
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +63,31 @@ def own_error_page(front: Front, request: AnyRequest, error: TollhouseError) -> 
     visit = visit_of(front, request)
     texts = texts_in(visit.shell.locale)
     status = refusal_status(error)
-    if status >= 500:
+    if status >= 500 and error.code != MAINTENANCE:
         log.error("page_refused", path=request.url.path, code=error.code, detail=error.detail, fix=error.fix)
     headers = {"Retry-After": str(error.fields.get("retry_after") or 5)} if status in (429, 503) else {}
+    if error.code == MAINTENANCE:
+        return _maintenance_page(front, visit, texts, str(error.fields["ends_at"]), headers)
     text = error_words(error, texts) if status < 500 or status == 503 else texts(_TEXTS[500])
     return _page(front, visit, texts, status, text, headers)
+
+
+def _maintenance_page(front: Front, visit: Visit, texts: Texts, ends_at: str, headers: dict[str, str]) -> Response[str]:
+    """For whoever wants to buy something while new subscriptions are paused: until when, and what goes on."""
+    until = moment(parse_rfc3339(ends_at), texts.locale)
+    text = N_(
+        "Until %(until)s no plan and no pack can be bought. All that you have works as always, and nothing was charged."
+    )
+    steps = [("/pricing", texts(N_("See the plans"))), _home(visit, texts)]
+    values = {
+        "status": 503,
+        "title": texts(N_("New purchases are paused")),
+        "text": texts(text, until=until),
+        "steps": steps,
+    }
+    return front.pages.render(
+        "error.html", visit.shell, values, status=503, cookies=visit.cookies, extra_headers=headers
+    )
 
 
 def error_page(front: Front, request: AnyRequest, status: int) -> Response[str]:
@@ -81,9 +105,13 @@ def visit_of(front: Front, request: AnyRequest) -> Visit:
 
 def _page(front: Front, visit: Visit, texts: Texts, status: int, text: str, headers: dict[str, str]) -> Response[str]:
     title = texts(_TITLES.get(status, N_("Something went wrong")))
-    home = ("/app", texts(N_("Open the app"))) if visit.session else ("/", texts(N_("To the start page")))
+    home = _home(visit, texts)
     again = [(visit.shell.path, texts(N_("Try again")))] if status in (429, 500, 503) else []
     values = {"status": status, "title": title, "text": text, "steps": [*again, home]}
     return front.pages.render(
         "error.html", visit.shell, values, status=status, cookies=visit.cookies, extra_headers=headers
     )
+
+
+def _home(visit: Visit, texts: Texts) -> tuple[str, str]:
+    return ("/app", texts(N_("Open the app"))) if visit.session else ("/", texts(N_("To the start page")))

@@ -7,6 +7,7 @@ from tollhouse.settings.load import Purpose, load_settings, read_settings
 from tollhouse.settings.model import (
     LOCAL_ENVIRONMENTS,
     AdmissionSettings,
+    HookSettings,
     MailSettings,
     MonitoringSettings,
     ServerSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "SETTINGS",
     "AdmissionSettings",
     "ConfigurationProblems",
+    "HookSettings",
     "MailSettings",
     "MonitoringSettings",
     "Problem",

@@ -8,6 +8,7 @@ from tollhouse.settings.secret import Secret
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 CorsMode = Literal["listed", "public"]
+StaffTotp = Literal["optional", "required"]
 
 
 class WebSettings(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class WebSettings(msgspec.Struct, frozen=True):
     trust_host: bool
     session_secret: Secret | None
     domain: str | None
+    staff_totp: StaffTotp
 
 
 class StripeSettings(msgspec.Struct, frozen=True):
@@ -74,6 +76,12 @@ class AdmissionSettings(msgspec.Struct, frozen=True):
     cached_customers: int
 
 
+class HookSettings(msgspec.Struct, frozen=True):
+    """How webhooks leave."""
+
+    allow_private: bool
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything that an installation is told. Secrets are wrapped: `settings.database_url.reveal()`."""
 
@@ -90,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True):
     mail: MailSettings
     server: ServerSettings
     admission: AdmissionSettings
+    hooks: HookSettings
 
     @property
     def production(self) -> bool:

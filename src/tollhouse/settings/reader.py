@@ -124,6 +124,19 @@ class Table:
                 )
         return tuple(found)
 
+    def integers(self, key: str, allowed: str, *, least: int, most: int, longest: int) -> tuple[int, ...]:
+        """The list of whole numbers at `key`, each from `least` to `most`; empty when it is missing or wrong."""
+        value = self._value(key, allowed, False)
+        if value is None:
+            return ()
+        right = isinstance(value, list) and len(value) <= longest
+        for item in value if isinstance(value, list) else ():
+            right = right and isinstance(item, int) and not isinstance(item, bool) and least <= item <= most
+        if not isinstance(value, list) or not right:
+            self.problem(key, shown(value), allowed, f"write at most {longest} whole numbers from {least} to {most}")
+            return ()
+        return tuple(value)
+
     def table(self, key: str, allowed: str = "a table") -> "Table | None":
         """The table at `key`; None when it is missing or no table."""
         value = self._value(key, allowed, False)

@@ -75,6 +75,7 @@ _TITLES = {
     "stripe": "Stripe",
     "alerts": "Monitoring and alerts",
     "mail": "Mail",
+    "hooks": "Webhooks out",
     "admission": "Admission",
 }
 

@@ -3,6 +3,8 @@
 `load.py` reads by this table and docs/reference/settings.md is made from it, so neither can know another setting.
 """
 
+# reason for length: one table, read from top to bottom
+
 from typing import Literal
 
 import msgspec
@@ -171,7 +173,19 @@ SETTINGS: tuple[Setting, ...] = (
         signing=True,
         generate=_GENERATE,
         need="always",
-        meaning="Signs sessions, forms and the links in e-mails. Another value signs everybody out.",
+        meaning="Signs sessions, forms and the links in e-mails. Another value signs everybody out, and makes "
+        "the second factors of staff worthless (`tollhouse staff totp reset`).",
+    ),
+    Setting(
+        "web.staff_totp",
+        "STAFF_TOTP",
+        "choice",
+        '"optional" or "required"',
+        component="web",
+        default="optional",
+        choices=("optional", "required"),
+        meaning="Whether staff have to sign in with a one-time code beside the password before any staff page opens; "
+        "whoever has set it up is asked for it in any case.",
     ),
     Setting(
         "web.cors_mode",
@@ -373,6 +387,16 @@ SETTINGS: tuple[Setting, ...] = (
         default=20,
         most=600,
         meaning="How long running requests may take to end after SIGTERM.",
+    ),
+    Setting(
+        "hooks.allow_private",
+        "HOOKS_ALLOW_PRIVATE",
+        "boolean",
+        "true or false",
+        component="hooks",
+        default=False,
+        meaning="Whether webhooks out may go to private addresses, such as another machine of the same network. In "
+        "development, demo, test and rehearsal they always may.",
     ),
     Setting(
         "admission.lanes",

@@ -9,5 +9,6 @@ class Bells:
     def __init__(self) -> None:
         self.inbox = asyncio.Event()
         self.outbox = asyncio.Event()
+        self.hooks = asyncio.Event()
         self.reconciliation = asyncio.Event()
         self.watch = asyncio.Event()

@@ -40,6 +40,9 @@ _ANY_DUE = Sql(
     "select 1 as one from inbox where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
 )
+_ANY_CLAIMED = Sql("select 1 as one from inbox where status = 'pending' and claimed_until > :now limit 1")
+_STATUS = Sql("select status from inbox where source = :source and id = :id")
+_COUNT = Sql("select count(*) as number from inbox where source = :source and status = :status")
 _SUBJECTS = Sql(
     "select source, subject from inbox waiting where status = 'pending' and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now)"
@@ -151,6 +154,23 @@ def as_columns(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, str]:
 async def any_due(tx: Tx, now: int) -> bool:
     """Whether a claim may find something: a look that takes no lock and no writer's turn."""
     return await tx.fetch_one(_ANY_DUE, now=now) is not None
+
+
+async def any_claimed(tx: Tx, now: int) -> bool:
+    """Whether somebody is at work on an event now."""
+    return await tx.fetch_one(_ANY_CLAIMED, now=now) is not None
+
+
+async def statuses(tx: Tx, source: str, ids: Iterable[str]) -> dict[str, str]:
+    """The status of each of these that is kept, by id."""
+    found = {id: await tx.fetch_one(_STATUS, source=source, id=id) for id in ids}
+    return {id: row["status"] for id, row in found.items() if row is not None}
+
+
+async def count(tx: Tx, source: str, status: str) -> int:
+    """How many events are in this status."""
+    row = await tx.fetch_one(_COUNT, source=source, status=status)
+    return 0 if row is None else int(row["number"])
 
 
 async def claim(

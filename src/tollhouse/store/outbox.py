@@ -3,9 +3,12 @@
 await outbox.put(tx, MailRequested(…), now=now)      beside the change itself
 await outbox.put_once(tx, alert, key, now=now)       what stays true is told once
 worker: claim -> deliver -> done | retry | park
+
+Letters (what waits for a mail server, a receiver of alerts or Stripe) are claimed apart from events, which wait for nobody.
 """
 
 import hashlib
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +19,8 @@ from tollhouse.store.sql import Sql
 
 LONGEST_ERROR = 2_000
 
+Which = Literal["all", "letters", "events"]
+
 _FIELDS = "id, fact, customer, payload, created_at, attempts, due_at, done_at, parked_at, error"
 _WAITING = "done_at is null and parked_at is null"
 
@@ -24,14 +29,14 @@ _INSERT = Sql(
     " values (:id, :fact, :customer, :payload, :now, 0, :now)"
 )
 _INSERT_ONCE = Sql(f"{_INSERT.text} on conflict (id) do nothing")
-_ANY_DUE = Sql(
-    f"select 1 as one from outbox where {_WAITING} and due_at <= :now"
-    " and (claimed_until is null or claimed_until <= :now) limit 1"
-)
-_LOCK_DUE = Sql(
-    f"select {_FIELDS} from outbox where {_WAITING} and due_at <= :now"
-    " and (claimed_until is null or claimed_until <= :now) order by due_at, id limit :most [[for update skip locked]]"
-)
+_DUE = f"from outbox where {_WAITING} and due_at <= :now and (claimed_until is null or claimed_until <= :now)"
+_LETTERS = "('mail.requested', 'receipt.requested', 'customer.language.chosen', 'operator.alert', 'alert.told')"
+_WHICH = {"all": "", "letters": f" and fact in {_LETTERS}", "events": f" and fact not in {_LETTERS}"}
+_ANY_DUE = {which: Sql(f"select 1 as one {_DUE}{where} limit 1") for which, where in _WHICH.items()}
+_LOCK_DUE = {
+    which: Sql(f"select {_FIELDS} {_DUE}{where} order by due_at, id limit :most [[for update skip locked]]")
+    for which, where in _WHICH.items()
+}
 _CLAIM = Sql("update outbox set claim = :claim, claimed_until = :until where id = :id")
 # An e-mail that has gone out takes its link with it: the link is as good as a password while it works.
 _DONE = Sql(
@@ -79,21 +84,26 @@ async def put(tx: Tx, fact: Fact, *, customer: str | None = None, now: int) -> s
 
 async def put_once(tx: Tx, fact: Fact, key: str, *, customer: str | None = None, now: int) -> bool:
     """As `put`, once for this kind of fact and key for as long as the row is kept. False when it was put before."""
-    tag = str(fact.__struct_config__.tag)
-    digest = int.from_bytes(hashlib.blake2b(f"{tag}\n{key}".encode(), digest_size=16).digest())
-    payload = msgspec.json.encode(fact).decode()
-    row: dict[str, Value] = {"id": f"evt_{encode(digest, 26)}", "fact": tag, "customer": customer, "payload": payload}
+    identifier, tag, payload = row_once(fact, key)
+    row: dict[str, Value] = {"id": identifier, "fact": tag, "customer": customer, "payload": payload}
     return await tx.execute(_INSERT_ONCE, **row, now=now) > 0
 
 
-async def any_due(tx: Tx, now: int) -> bool:
+def row_once(fact: Fact, key: str) -> tuple[str, str, str]:
+    """(id, fact, payload) of what is put once, for a writer with a statement of its own."""
+    tag = str(fact.__struct_config__.tag)
+    digest = int.from_bytes(hashlib.blake2b(f"{tag}\n{key}".encode(), digest_size=16).digest())
+    return f"evt_{encode(digest, 26)}", tag, msgspec.json.encode(fact).decode()
+
+
+async def any_due(tx: Tx, now: int, which: Which = "all") -> bool:
     """Whether a claim may find something: a look that takes no lock and no writer's turn."""
-    return await tx.fetch_one(_ANY_DUE, now=now) is not None
+    return await tx.fetch_one(_ANY_DUE[which], now=now) is not None
 
 
-async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 20) -> list[Outgoing]:
+async def claim(tx: Tx, now: int, lease_ms: int, claim_id: str, most: int = 20, which: Which = "all") -> list[Outgoing]:
     """Take facts that are due, oldest first; those of a lapsed lease again."""
-    rows = await tx.fetch(_LOCK_DUE, now=now, most=most)
+    rows = await tx.fetch(_LOCK_DUE[which], now=now, most=most)
     if rows:
         await tx.execute_many(_CLAIM, [{"id": r["id"], "claim": claim_id, "until": now + lease_ms} for r in rows])
     return [_outgoing(row) for row in rows]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import asyncpg
+import msgspec
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -22,6 +23,17 @@ from tollhouse.store.opening import sqlite_path
 from tollhouse.store.revision import SCRIPTS, SchemaStatus, status, unreachable
 
 T = TypeVar("T")
+
+
+class Upgraded(msgspec.Struct, frozen=True):
+    """What an upgrade came to. `set_aside`: what another system had here under our names, and its names now."""
+
+    status: SchemaStatus
+    set_aside: dict[str, str] = {}
+
+    @property
+    def up_to_date(self) -> bool:
+        return self.status.up_to_date
 
 
 def _config() -> Config:
@@ -65,25 +77,39 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T]) -> T:
         await engine.dispose()
 
 
-def upgrade(database_url: str, revision: str = "head") -> SchemaStatus:
-    """Bring the schema to `revision`. Two processes may call it at once: the second finds nothing to do."""
+def upgrade(database_url: str, revision: str = "head") -> Upgraded:
+    """Bring the schema to `revision`, whole or not at all. Two processes may call it at once: the second finds nothing
+    to do."""
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> dict[str, str]:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("select pg_advisory_xact_lock(7203001)")
+        else:  # the driver would begin no transaction before the first row is written
+            connection.exec_driver_sql("begin immediate")
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        aside: dict[str, str] = config.attributes["set_aside"]
+        return aside
 
-    on_connection(database_url, work)
-    return status(database_url)
+    aside = on_connection(database_url, work)
+    return Upgraded(status(database_url), aside)
 
 
-def differences(database_url: str, tables: MetaData) -> list[str]:
-    """What the live schema has otherwise than `tables` (`tollhouse.migrations.metadata`); empty when they are equal."""
+def differences(database_url: str, tables: MetaData, *, only_ours: bool = False) -> list[str]:
+    """What the live schema has otherwise than `tables` (`tollhouse.migrations.metadata`); empty when they are equal.
+
+    `only_ours`: tables that are not among them are another system's, and nobody's business here.
+    """
+
+    def is_looked_at(name: str | None, kind: str, _: object) -> bool:
+        return kind != "table" or name in tables.tables
 
     def work(connection: Connection) -> list[str]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        options: dict[str, object] = {"compare_type": True, "compare_server_default": False}
+        if only_ours:
+            options["include_name"] = is_looked_at
+        context = MigrationContext.configure(connection, opts=options)
         return [repr(difference) for difference in compare_metadata(context, tables)]
 
     return on_connection(database_url, work)

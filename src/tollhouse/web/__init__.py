@@ -9,7 +9,7 @@ from litestar.di import Provide
 from tollhouse.house import House
 from tollhouse.pages import failures
 from tollhouse.pages.visiting import AnyRequest
-from tollhouse.web import profile, projects, public, selling, signing, tools, usage
+from tollhouse.web import invoices, profile, projects, public, second_step, selling, signing, tools, usage
 from tollhouse.web.account import Unproven, waiting_page
 from tollhouse.web.site import open_site
 
@@ -21,6 +21,8 @@ HANDLERS = (
     signing.sign_up_form,
     signing.sign_in_page,
     signing.sign_in_form,
+    second_step.code_page,
+    second_step.code_form,
     signing.sign_out_form,
     signing.verify_page,
     signing.verify_form,
@@ -40,6 +42,7 @@ HANDLERS = (
     projects.create_project_form,
     selling.billing_page,
     selling.payment_state,
+    invoices.invoice_file,
     selling.checkout_form,
     selling.portal_form,
     profile.settings_page,

@@ -97,7 +97,8 @@ def offers(
     """
     first = first_meter(catalog)
     chosen = marked if marked in catalog.plans else _next_plan(catalog, current)
-    return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in catalog.plans.values()]
+    shown = [plan for plan in catalog.plans.values() if not plan.retired or plan.plan == current]
+    return [_offer(catalog, plan, first, every, current, chosen, (currency, own)) for plan in shown]
 
 
 def with_quotes(offered: Sequence[PlanOffer], quotes: Sequence[Quote]) -> list[PlanOffer]:
@@ -115,7 +116,7 @@ def has_both_periods(catalog: Catalog, own: str | None = None) -> bool:
     """Whether any plan can be bought by the month and by the year (U1), in a customer's own currency where it has one."""
     return any(
         {price.every for price in plan.prices if own in (None, price.currency)} >= {"month", "year"}
-        for plan in catalog.plans.values()
+        for plan in catalog.on_sale
     )
 
 
@@ -123,7 +124,7 @@ def best_saving(catalog: Catalog, currency: str | None = None) -> float | None:
     """The largest part that a year saves over twelve months, 0 to 1; in this currency, where one is chosen."""
     yearly = [
         (plan, price)
-        for plan in catalog.plans.values()
+        for plan in catalog.on_sale
         for price in plan.prices
         if price.every == "year" and currency in (None, price.currency)
     ]
@@ -132,7 +133,7 @@ def best_saving(catalog: Catalog, currency: str | None = None) -> float | None:
 
 def currencies_of(catalog: Catalog) -> list[str]:
     """Every currency in which something is sold, in the file's order."""
-    found = [price.currency for plan in catalog.plans.values() for price in plan.prices]
+    found = [price.currency for plan in catalog.on_sale for price in plan.prices]
     found += [price.currency for pack in catalog.packs.values() for price in pack.prices]
     return list(dict.fromkeys(found))
 
@@ -252,4 +253,4 @@ def _saving(plan: PlanVersion, price: Price | None) -> float | None:
 def _next_plan(catalog: Catalog, current: str | None) -> str | None:
     """The plan to put forward: the cheapest that can be bought above the present one."""
     rank = catalog.plans[current].rank if current in catalog.plans else -1
-    return next((name for name, plan in catalog.plans.items() if plan.prices and plan.rank > rank), None)
+    return next((plan.plan for plan in catalog.on_sale if plan.prices and plan.rank > rank), None)

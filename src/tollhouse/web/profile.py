@@ -3,6 +3,7 @@
 from litestar import Response, get, post
 from litestar.response import Redirect
 
+from tollhouse.customers.language import choose_language
 from tollhouse.identity import actions as identity
 from tollhouse.kernel.errors import TollhouseError
 from tollhouse.pages import texts_in
@@ -28,6 +29,7 @@ async def profile_form(site: TheSite, request: AnyRequest) -> Response[str] | Re
     try:
         async with site.house.store.transaction() as tx:
             await identity.change_profile(tx, user.id, name=fields.get("name", ""), locale=fields.get("locale", ""))
+            await choose_language(tx, user.id, fields.get("locale", ""), site.now())
     except TollhouseError as error:
         return await _page(site, visit, error)
     return Redirect("/app/settings?done=profile", status_code=303)

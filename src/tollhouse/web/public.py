@@ -4,6 +4,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from tollhouse.billing import maintenance
 from tollhouse.billing.actions import currency_of
 from tollhouse.billing.quotes import Quote, quotes_of
 from tollhouse.catalog.model import Every
@@ -51,6 +52,8 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
     catalog = site.house.catalog
     every: Every = "year" if visit.shell.query.get("every") == "year" else "month"
     current, own, quotes = await _present_plan(site, visit)
+    async with site.store.reading() as tx:
+        paused_until = await maintenance.paused_until(tx, site.now())
     sold_in = offers.currencies_of(catalog)
     asked = visit.shell.query.get("currency", "").lower()
     currency = own or (asked if asked in sold_in else None)
@@ -69,7 +72,7 @@ async def pricing(site: TheSite, request: AnyRequest) -> Response[str]:
         "currencies": sold_in if own is None and len(sold_in) > 1 else [],
         "currency": currency or sold_in[0] if sold_in else None,
         "own_currency": own,
-        "notice": None,
+        "paused_until": paused_until,
     }
     return site.pages.render("pricing.html", visit.shell, values, cookies=visit.cookies)
 

@@ -4,6 +4,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.response import Redirect
 
+from tollhouse.billing import maintenance
 from tollhouse.billing.actions import (
     Payer,
     SubscriptionView,
@@ -56,12 +57,13 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
     async with site.house.store.reading() as tx:
         account = await load(site, visit, tx)
         subscription = await subscription_of(tx, account.customer)
-        invoices = await invoices_of(tx, account.customer, most=24)
+        invoices = await invoices_of(tx, account.customer)
         session = visit.shell.query.get("session", "")
         own = await currency_of(tx, account.customer)
         quotes = await quotes_of(tx, account.customer, account.now)
         granted = pack is not None and await has_arrived(tx, account.customer, session)
         awaited = await awaited_packs(tx, account.customer, site.now())
+        paused_until = await maintenance.paused_until(tx, site.now())
     paid = granted if pack is not None else arrived(subscription, account.state)
     under_way = next((each for each in invoices if each.status == "processing"), None)
     if checkout == "success":
@@ -72,6 +74,7 @@ async def billing_page(site: TheSite, request: AnyRequest) -> Response[str]:
         "subscription": subscription,
         "invoices": invoices,
         "pack": pack,
+        "paused_until": paused_until,
         "session": session,
         "packs": pack_offers(catalog, own=own),
         "open_invoice": next((each for each in invoices if each.status in TO_PAY and each.page_url), None),

@@ -7,37 +7,13 @@ from litestar.response import Redirect
 
 from tollhouse.customers.actions import reset_password, sign_up, verify_email
 from tollhouse.customers.model import SignUp
-from tollhouse.identity import NewSession
 from tollhouse.identity import actions as identity
+from tollhouse.identity.second_factor import CodeNeeded
 from tollhouse.kernel.errors import TollhouseError
-from tollhouse.pages import texts_in
-from tollhouse.pages.visiting import SESSION_COOKIE, AnyRequest, Visit, local_path, read_form, receive, refusal_status
-from tollhouse.pages.words import error_words
-from tollhouse.web.site import Site, TheSite
-
-
-def _form_page(
-    site: Site,
-    visit: Visit,
-    template: str,
-    fields: dict[str, str],
-    error: TollhouseError | None = None,
-    **values: object,
-) -> Response[str]:
-    """The form, with what was typed (never a password) and what was wrong with it."""
-    texts = texts_in(visit.shell.locale)
-    words = error_words(error, texts) if error else ""
-    shown = {
-        "fields": {name: value for name, value in fields.items() if name not in ("password", "csrf")},
-        "error": "" if error and error.code in _FIELD_OF else words,
-        "errors": {_FIELD_OF[error.code]: words} if error and error.code in _FIELD_OF else {},
-        **values,
-    }
-    status = refusal_status(error) if error else 200
-    return site.pages.render(template, visit.shell, shown, status=status, cookies=visit.cookies)
-
-
-_FIELD_OF = {"email_taken": "email", "invalid_email": "email", "weak_password": "password"}
+from tollhouse.pages.visiting import SESSION_COOKIE, AnyRequest, local_path, read_form, receive
+from tollhouse.web.entering import enter, form_page
+from tollhouse.web.second_step import ask_for_code
+from tollhouse.web.site import TheSite
 
 
 def _destination(fields: dict[str, str]) -> str:
@@ -47,19 +23,13 @@ def _destination(fields: dict[str, str]) -> str:
     return local_path(fields.get("next"), "/app")
 
 
-def _enter(site: Site, visit: Visit, session: NewSession, path: str) -> Redirect:
-    seconds = max(0, (session.expires_at - site.now()) // 1000)
-    cookie = site.cookie(SESSION_COOKIE, session.token, seconds)
-    return Redirect(path, status_code=303, cookies=[*visit.cookies, cookie])
-
-
 @get("/signup")
 async def sign_up_page(site: TheSite, request: AnyRequest) -> Response[str] | Redirect:
     """The form to sign up."""
     visit = await receive(site, request)
     if visit.session:
         return Redirect(_destination(visit.shell.query), status_code=303)
-    return _form_page(site, visit, "signup.html", visit.shell.query)
+    return form_page(site, visit, "signup.html", visit.shell.query)
 
 
 @post("/signup", status_code=200)
@@ -80,9 +50,9 @@ async def sign_up_form(site: TheSite, request: AnyRequest) -> Response[str] | Re
             visitor=visit.visitor,
         )
     except TollhouseError as error:
-        return _form_page(site, visit, "signup.html", fields, error)
+        return form_page(site, visit, "signup.html", fields, error)
     house.bells.outbox.set()
-    return _enter(site, visit, made.session, _destination(fields))
+    return enter(site, visit, made.session, _destination(fields))
 
 
 @get("/login")
@@ -91,7 +61,7 @@ async def sign_in_page(site: TheSite, request: AnyRequest) -> Response[str] | Re
     visit = await receive(site, request)
     if visit.session:
         return Redirect(_destination(visit.shell.query), status_code=303)
-    return _form_page(site, visit, "login.html", visit.shell.query)
+    return form_page(site, visit, "login.html", visit.shell.query)
 
 
 @post("/login", status_code=200)
@@ -105,9 +75,11 @@ async def sign_in_form(site: TheSite, request: AnyRequest) -> Response[str] | Re
             house.store, house.identity, fields.get("email", ""), fields.get("password", ""), site.now(),
             visitor=visit.visitor,
         )  # fmt: skip
+    except CodeNeeded as needed:
+        return ask_for_code(site, visit, needed, _destination(fields))
     except TollhouseError as error:
-        return _form_page(site, visit, "login.html", fields, error)
-    return _enter(site, visit, session, _destination(fields))
+        return form_page(site, visit, "login.html", fields, error)
+    return enter(site, visit, session, _destination(fields))
 
 
 @post("/logout", status_code=303)
@@ -125,7 +97,7 @@ async def sign_out_form(site: TheSite, request: AnyRequest) -> Redirect:
 async def verify_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """The link of the e-mail. A button confirms, because mail programs open links before people do."""
     visit = await receive(site, request)
-    return _form_page(site, visit, "verify.html", visit.shell.query, done=False)
+    return form_page(site, visit, "verify.html", visit.shell.query, done=False)
 
 
 @post("/verify", status_code=200)
@@ -141,11 +113,11 @@ async def verify_form(site: TheSite, request: AnyRequest) -> Response[str]:
                 tx, house.identity, house.catalog, fields.get("token", ""), site.now(), signed_in=signed_in
             )
     except TollhouseError as error:
-        return _form_page(site, visit, "verify.html", fields, error, done=False)
+        return form_page(site, visit, "verify.html", fields, error, done=False)
     if proven.customer:
         house.admission.forget(proven.customer)
     house.bells.outbox.set()
-    return _form_page(site, visit, "verify.html", {}, done=True)
+    return form_page(site, visit, "verify.html", {}, done=True)
 
 
 @post("/verify/again", status_code=303)
@@ -165,7 +137,7 @@ async def verify_again(site: TheSite, request: AnyRequest) -> Redirect:
 async def reset_page(site: TheSite, request: AnyRequest) -> Response[str]:
     """Ask for a link, or, with one, type a new password."""
     visit = await receive(site, request)
-    return _form_page(site, visit, "reset.html", visit.shell.query, sent=False)
+    return form_page(site, visit, "reset.html", visit.shell.query, sent=False)
 
 
 @post("/reset", status_code=200)
@@ -179,12 +151,12 @@ async def reset_form(site: TheSite, request: AnyRequest) -> Response[str] | Redi
             email = fields.get("email", "")
             await identity.request_password_reset(house.store, house.identity, email, site.now(), visitor=visit.visitor)
             house.bells.outbox.set()
-            return _form_page(site, visit, "reset.html", fields, sent=True)
+            return form_page(site, visit, "reset.html", fields, sent=True)
         proven = await reset_password(
             house.store, house.identity, house.catalog, fields["token"], fields.get("password", ""), site.now()
         )
     except TollhouseError as error:
-        return _form_page(site, visit, "reset.html", fields, error, sent=False)
+        return form_page(site, visit, "reset.html", fields, error, sent=False)
     if proven.customer:
         house.admission.forget(proven.customer)
     return Redirect("/login?done=password", status_code=303)

@@ -24,6 +24,7 @@ class Job(msgspec.Struct, frozen=True):
     pause_seconds: float = 1.0
     bell: asyncio.Event | None = None
     copies: int = 1
+    drain: Callable[[], Awaitable[None]] | None = None  # finishes what its rounds have begun, when no more follow
 
 
 async def run_jobs(jobs: Sequence[Job], stopping: asyncio.Event) -> None:
@@ -51,6 +52,8 @@ async def _loop(job: Job, stopping: asyncio.Event) -> None:
             await _wait(rest, stopping)
         elif not more:
             await _wait(job.pause_seconds, stopping, job.bell)
+    if job.drain is not None:
+        await job.drain()
 
 
 async def _wait(seconds: float, *events: asyncio.Event | None) -> None:

@@ -5,20 +5,28 @@ import asyncio
 import structlog
 
 from tollhouse.admission.lapsing import sweep
-from tollhouse.alerts.actions import Messenger, deliver, open_messenger, send_what_waited, watch_and_tell
+from tollhouse.alerts.actions import Messenger, open_messenger, send_what_waited, watch_and_tell
+from tollhouse.alerts.hooks.actions import forget_old
+from tollhouse.alerts.hooks.delivering import Deliverer
+from tollhouse.alerts.hooks.opening import open_hooks
+from tollhouse.alerts.hooks.sending import Sender
 from tollhouse.billing.attempts import forget_old_attempts
 from tollhouse.billing.counting import forget_old_counts
+from tollhouse.billing.files import Fetcher
 from tollhouse.billing.reconciling import Reconciler, run_due
 from tollhouse.billing.refused import ask_about_refused
+from tollhouse.billing.stripe import StripeGateway
 from tollhouse.billing.syncing import Syncer, look_again_due
 from tollhouse.house import House
 from tollhouse.kernel.errors import Conflict
 from tollhouse.store import Store
-from tollhouse.worker.delivering import deliver_once
+from tollhouse.worker.delivering import deliver_once, spread_once
+from tollhouse.worker.handing import hand_over
 from tollhouse.worker.jobs import Job, run_jobs
 from tollhouse.worker.sweeping import sweep_accounts
 from tollhouse.worker.yielding import giving_way
 
+CUSTOMERS_WHILE_BUSY = 2
 CLAIMS_AT_ONCE = 2  # of a few customers each: more would ask Stripe for more than the 100 calls a second that it allows
 TIDY_PAUSE_SECONDS = 600.0
 WATCH_PAUSE_SECONDS = 5.0
@@ -33,9 +41,13 @@ def jobs_of(house: House) -> list[Job]:
     """Every kind of background work of this installation. Without Stripe's key its events wait in the inbox."""
     store, catalog = house.store, house.catalog
     messenger = open_messenger(house.settings, catalog.product.name, catalog.product.default_locale)
+    handing = hand_over(house, messenger)
 
     async def post() -> bool:
-        return await deliver_once(store, lambda item: deliver(store, messenger, item))
+        return await deliver_once(store, handing, "letters")
+
+    async def events() -> bool:
+        return await spread_once(store, handing, house.bells.hooks)
 
     async def lapse() -> bool:
         lapsed = await sweep(store, catalog)
@@ -51,6 +63,8 @@ def jobs_of(house: House) -> list[Job]:
     jobs = [
         Job("alerts", watching, WATCH_PAUSE_SECONDS),
         Job("outbox", post, 0.5, house.bells.outbox),
+        Job("events", events, 0.5, house.bells.outbox),
+        *_hooks(house),
         Job("accounts", lambda: sweep_accounts(store, catalog), 1.0),
         Job("leases", lapse, 1.0),
         Job("tidy", lambda: _tidy(store, messenger), TIDY_PAUSE_SECONDS),
@@ -58,8 +72,16 @@ def jobs_of(house: House) -> list[Job]:
     if house.stripe is None:
         log.warning("worker.without_stripe", setting="STRIPE_SECRET_KEY", meaning="events of Stripe wait in the inbox")
         return jobs
-    syncer = Syncer(store, catalog, house.stripe)
-    reconciler = Reconciler(store, catalog, house.stripe, NIGHTLY_CUSTOMERS_A_SECOND)
+    return [*jobs, *_stripes(house, house.stripe)]
+
+
+def _stripes(house: House, stripe: StripeGateway) -> list[Job]:
+    """What asks Stripe."""
+    store, catalog = house.store, house.catalog
+    syncer = Syncer(store, catalog, stripe)
+    reconciler = Reconciler(store, catalog, stripe, NIGHTLY_CUSTOMERS_A_SECOND)
+
+    gently = giving_way(syncer.work_once, lambda: syncer.work_once(CUSTOMERS_WHILE_BUSY), lambda: house.admission.taken)
 
     async def compare() -> bool:
         run = await run_due(store)
@@ -73,18 +95,14 @@ def jobs_of(house: House) -> list[Job]:
             await reconciler.give_back(run)
         return True
 
-    stripe = house.stripe
-
     async def refused() -> bool:
         return await ask_about_refused(store, stripe) > 0
 
     return [
-        *jobs,
         Job("refused_webhooks", refused, REFUSED_PAUSE_SECONDS, house.bells.watch),
-        Job(
-            "inbox", giving_way(syncer.work_once, lambda: house.admission.taken), 0.5, house.bells.inbox, CLAIMS_AT_ONCE
-        ),
+        Job("inbox", gently, 0.5, house.bells.inbox, CLAIMS_AT_ONCE),
         Job("look_again", lambda: look_again_due(store), 1.0),
+        Job("invoices", Fetcher(store, stripe).work_once, 1.0),
         Job("reconciliation", compare, RECONCILIATION_PAUSE_SECONDS, house.bells.reconciliation),
     ]
 
@@ -94,8 +112,16 @@ async def _tidy(store: Store, messenger: Messenger) -> bool:
     async with store.transaction() as tx:
         await forget_old_attempts(tx, store.clock.now_ms())
         await forget_old_counts(tx, store.clock.now_ms())
+        await forget_old(tx, store.clock.now_ms())
         await send_what_waited(tx, messenger, store.clock.now_ms())
     return False
+
+
+def _hooks(house: House) -> list[Job]:
+    """Webhooks out: each endpoint's deliveries in tasks of their own, finished before the process ends."""
+    hooks = open_hooks(house.settings)
+    deliverer = Deliverer(house.store, hooks.vault, Sender(hooks.reach))
+    return [Job("hooks", deliverer.round, 0.5, house.bells.hooks, drain=deliverer.close)]
 
 
 async def work(house: House, stopping: asyncio.Event) -> None:

@@ -27,7 +27,7 @@ def finalize(world: World, invoice: Doc, intent: Doc | None = None) -> None:
         effective_at=now,
         automatically_finalizes_at=None,
         hosted_invoice_url=f"{world.base_url}/invoice/{invoice['id']}",
-        invoice_pdf=f"{world.base_url}/invoice/{invoice['id']}?print=1",
+        invoice_pdf=f"{world.base_url}/invoice/{invoice['id']}/pdf",
         next_payment_attempt=None,
     )
     invoice["status_transitions"]["finalized_at"] = now

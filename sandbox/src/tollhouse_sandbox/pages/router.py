@@ -1,7 +1,7 @@
 """Which page answers which path."""
 
 from tollhouse_sandbox.http import Request, Response
-from tollhouse_sandbox.pages import checkout, console, inbox, invoices, portal, webhooks
+from tollhouse_sandbox.pages import checkout, console, inbox, invoice_pdf, invoices, portal, webhooks
 from tollhouse_sandbox.pages.render import page, stylesheet
 from tollhouse_sandbox.world import World
 
@@ -23,6 +23,8 @@ def answer(world: World, request: Request) -> Response:
             return portal.answer(world, request, secret, steps)
         case "GET" | "POST", ["invoice", key]:
             return invoices.invoice(world, request, key)
+        case "GET", ["invoice", key, "pdf"]:
+            return invoice_pdf.answer(world, key)
         case "GET", [""]:
             return console.index(world)
         case "POST", ["clock"]:
@@ -57,6 +59,8 @@ def answer(world: World, request: Request) -> Response:
             return inbox.message(world, key)
         case "GET", ["mail", key, "html"]:
             return inbox.html(world, key)
+        case "GET", ["mail", key, "files", number]:
+            return inbox.file(world, key, number)
         case _:
             return page(
                 world, "notice.html", status=404, title="Not found", text="There is no such page here.", link=None

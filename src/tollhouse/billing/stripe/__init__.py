@@ -1,6 +1,7 @@
 """Stripe: the only place that imports its SDK. Everything leaves here in the words of `billing.model`."""
 
-from tollhouse.billing.stripe.account import StripeAccount, opened
+from tollhouse.billing.stripe.account import StripeAccount, open_account, opened
+from tollhouse.billing.stripe.downloads import invoice_pdf
 from tollhouse.billing.stripe.gateway import PAGE as EVENTS_PAGE
 from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway
 from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, Reason, sign, verify
@@ -17,6 +18,8 @@ __all__ = [
     "Reason",
     "StripeAccount",
     "StripeGateway",
+    "invoice_pdf",
+    "open_account",
     "opened",
     "read_event",
     "read_stated",

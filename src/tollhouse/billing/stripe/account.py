@@ -9,6 +9,8 @@ import msgspec
 from tollhouse.billing import account as told
 from tollhouse.billing.stripe import translate, wire
 from tollhouse.billing.stripe.gateway import PAGE, Pace, StripeGateway, path_of
+from tollhouse.kernel.errors import ConfigurationError
+from tollhouse.settings import Settings
 
 PORTAL_PRODUCTS = "features.subscription_update.products"
 """Only answered when it is asked for."""
@@ -131,3 +133,18 @@ async def opened(
         yield gateway
     finally:
         await gateway.close()
+
+
+@asynccontextmanager
+async def open_account(settings: Settings, pace: Pace | None = None) -> AsyncIterator[StripeAccount]:
+    """The account of this installation for the time of a block. Raises ConfigurationError without a key."""
+    stripe = settings.stripe
+    if stripe.secret_key is None:
+        raise ConfigurationError(
+            "STRIPE_SECRET_KEY is not set",
+            setting="STRIPE_SECRET_KEY",
+            fix="set it (Dashboard → Developers → API keys), or try everything with `tollhouse demo`",
+        )
+    key = stripe.secret_key.reveal()
+    async with opened(key, api_version=stripe.api_version, api_base=stripe.api_base, pace=pace) as gateway:
+        yield gateway

@@ -110,6 +110,7 @@ def invoice(given: wire.Invoice, payment: str | None = None) -> model.Invoice:
         next_attempt_at=_maybe_ms(given.next_payment_attempt),
         page_url=given.hosted_invoice_url,
         pdf_url=given.invoice_pdf,
+        credited_minor=given.pre_payment_credit_notes_amount + given.post_payment_credit_notes_amount or None,
         finalized_at=_maybe_ms(given.status_transitions.finalized_at),
     )
 

@@ -8,6 +8,7 @@ import msgspec
 from tollhouse.admission import leases, tools
 from tollhouse.admission.model import Answer
 from tollhouse.api.asks import fingerprint
+from tollhouse.billing import maintenance
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.cli.demo.home import ADMIN_EMAIL, USER_EMAIL, Secrets
 from tollhouse.cli.demo.stories import NAMES, PAYING_EMAIL, Deed, Story
@@ -18,11 +19,17 @@ from tollhouse.customers.projects import list_projects
 from tollhouse.customers.staff import add_staff
 from tollhouse.house import House
 from tollhouse.identity import actions as identity
-from tollhouse.kernel.clock import DAY, MINUTE
+from tollhouse.kernel.clock import DAY, HOUR, MINUTE
 from tollhouse.kernel.errors import InvariantBroken
+from tollhouse.store import Tx
 
 DEED_MINUTES = 7
 SIGNED_UP_BEFORE_DAYS = 0.1
+MAINTENANCE: tuple[tuple[float, str, int | None], ...] = (
+    (5.4, "moving to the new database", 24),
+    (2.1, "Stripe answered slowly", None),
+)
+"""So many days ago, why, and after how many minutes it was ended; None: by itself."""
 
 _decode = msgspec.json.Decoder(Answer).decode
 
@@ -79,6 +86,7 @@ async def make_people(house: House, known: Secrets, story: Story) -> str:
             form = SignUp(ADMIN_EMAIL, "Demo staff", locale=house.catalog.product.default_locale)
             await add_staff(tx, house.identity, house.catalog, form, now, password_hash=admin, with_link=False)
             key = await create_secret_key(tx, "demo", now)
+            await _maintain(tx, past.present_ms)
         people: dict[str, Person] = {}
         for step in steps:
             now = past.move_to(past.present_ms - round(step.days_ago * DAY))
@@ -89,6 +97,15 @@ async def make_people(house: House, known: Secrets, story: Story) -> str:
     finally:
         past.end()
     return key.key
+
+
+async def _maintain(tx: Tx, present_ms: int) -> None:
+    """Two times of maintenance: one that staff ended early, and one that ended by itself."""
+    for days_ago, reason, minutes in MAINTENANCE:
+        begun = present_ms - round(days_ago * DAY)
+        await maintenance.switch_on(tx, by_whom=ADMIN_EMAIL, reason=reason, lasts_ms=HOUR, now=begun)
+        if minutes is not None:
+            await maintenance.switch_off(tx, by_whom=ADMIN_EMAIL, now=begun + minutes * MINUTE)
 
 
 async def project_of(house: House, email: str) -> tuple[str, str]:

@@ -99,6 +99,43 @@ LETTERS: dict[tuple[str, str], Letter] = {
         button="Ouvrir mon compte",
         reason="Vous recevez ce message, une seule fois, parce que vous avez confirmé cette adresse chez {product}.",
     ),
+    ("maintenance", "en"): Letter(
+        subject="{product}: payments are being worked on",
+        heading="Payments are being worked on",
+        paragraphs=(
+            "We are working on the payments of {product}. Until {until} no new plan can be bought.",
+            "Everything that you have works as always. Your data and your plan are untouched, and there is nothing to do.",
+        ),
+        button="Open my account",
+        reason="You receive this once, because you have an account at {product}.",
+    ),
+    ("maintenance", "fr"): Letter(
+        subject="{product} : intervention sur les paiements",
+        heading="Nous intervenons sur les paiements",
+        paragraphs=(
+            "Nous intervenons sur les paiements de {product}. Jusqu’au {until}, aucune nouvelle offre ne peut être achetée.",
+            "Tout ce que vous avez fonctionne comme d’habitude. Vos données et votre offre ne changent pas, et vous n’avez "
+            "rien à faire.",
+        ),
+        button="Ouvrir mon compte",
+        reason="Vous recevez ce message, une seule fois, parce que vous avez un compte chez {product}.",
+    ),
+    ("plan_moves", "en"): Letter(
+        subject="Your {product} plan changes",
+        heading="Your plan changes",
+        paragraphs=("{move}", "{changes}", "{price}", "What you have left stays yours."),
+        button="Look at my plan",
+        small_print="You may end your plan at any time on that page.",
+        reason="You receive this once, because your account at {product} is on the plan {plan}.",
+    ),
+    ("plan_moves", "fr"): Letter(
+        subject="Votre offre {product} change",
+        heading="Votre offre change",
+        paragraphs=("{move}", "{changes}", "{price}", "Ce qu’il vous reste est à vous et le demeure."),
+        button="Voir mon offre",
+        small_print="Sur cette page, vous pouvez aussi arrêter votre offre à tout moment.",
+        reason="Vous recevez ce message, une seule fois, parce que votre compte {product} est sur l’offre {plan}.",
+    ),
     ("alerts_opened", "en"): Letter(
         subject="[{product}, {environment}] {severity}: {title}",
         heading="{title}",
@@ -144,7 +181,35 @@ LETTERS: dict[tuple[str, str], Letter] = {
         reason="Vous recevez ce message parce que votre adresse est STRIPE_ALERT_EMAIL de l’environnement {environment} "
         "de {product}.",
     ),
+    ("receipt", "en"): Letter(
+        subject="Your receipt from {product}: {paid}",
+        heading="{paid} paid",
+        paragraphs=("Thank you. The invoice {number} is paid since {day}.", "{tax}", "{file}"),
+        button="See my invoices",
+        reason="You receive this because your account at {product} paid this invoice.",
+    ),
+    ("receipt", "fr"): Letter(
+        subject="Votre reçu {product} : {paid}",
+        heading="{paid} réglés",
+        paragraphs=("Merci. La facture {number} est réglée depuis le {day}.", "{tax}", "{file}"),
+        button="Voir mes factures",
+        reason="Vous recevez ce message parce que votre compte {product} a réglé cette facture.",
+    ),
 }
+
+RECEIPT_WORDS = {
+    "en": {
+        "tax": "It comes to {net} and {tax} of tax.",
+        "attached": "The invoice is attached as a PDF, and stays with your other invoices.",
+        "later": "Its PDF will stand with your other invoices in a while.",
+    },
+    "fr": {
+        "tax": "Elle s’élève à {net}, plus {tax} de TVA.",
+        "attached": "Vous la trouverez jointe en PDF ; elle reste aussi parmi vos autres factures.",
+        "later": "Son PDF se trouvera sous peu parmi vos autres factures.",
+    },
+}
+"""What a receipt says only where it is so."""
 
 
 def letter(template: str, locale: str) -> Letter:

@@ -37,13 +37,28 @@ class Sender(msgspec.Struct, frozen=True):
         return parseaddr(self.address)[1].rpartition("@")[2] or "localhost"
 
 
+class Attachment(msgspec.Struct, frozen=True):
+    """A PDF that goes along, under this name."""
+
+    name: str
+    pdf: bytes
+
+
 def sender_of(product: str, mail_from: str | None, url: str) -> Sender:
     """The configured sender, or in a local environment one that names the product."""
     return Sender(product, mail_from or f"{product} <noreply@{urlsplit(url).hostname or 'localhost'}>")
 
 
 def render(
-    sender: Sender, template: str, *, to: str, locale: str, values: Mapping[str, str], identifier: str, at_ms: int
+    sender: Sender,
+    template: str,
+    *,
+    to: str,
+    locale: str,
+    values: Mapping[str, str],
+    identifier: str,
+    at_ms: int,
+    attached: Attachment | None = None,
 ) -> EmailMessage:
     """The message of a template. The same identifier gives the same Message-ID, however often it is sent.
 
@@ -63,6 +78,8 @@ def render(
         letter=filled, url=url, product=sender.product, locale=locale.partition("-")[0] or "en"
     )
     message.add_alternative(html, subtype="html")
+    if attached is not None:
+        message.add_attachment(attached.pdf, maintype="application", subtype="pdf", filename=attached.name)
     return message
 
 

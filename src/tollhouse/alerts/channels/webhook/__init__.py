@@ -1,5 +1,5 @@
 """Webhooks: a JSON document posted to one address, signed by the Standard Webhooks convention (`transport.py`)."""
 
-from tollhouse.alerts.channels.webhook.transport import Caller, signature
+from tollhouse.alerts.channels.webhook.transport import Caller
 
-__all__ = ["Caller", "signature"]
+__all__ = ["Caller"]

@@ -1,21 +1,11 @@
 """How a webhook leaves: POST, signed (standardwebhooks.com, scheme v1), tried again until it is answered with 2xx."""
 
-import base64
-import hashlib
-import hmac
-
 import aiohttp
 
+from tollhouse.alerts.signing import signed_headers
 from tollhouse.kernel.errors import ConfigurationError, Unavailable
 
 TIMEOUT_SECONDS = 15.0
-
-
-def signature(secret: str, identifier: str, at_seconds: int, body: bytes) -> str:
-    """`v1,` and the HMAC-SHA256 of id, time and body, by the key that stands in base 64 behind `whsec_`."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{identifier}.{at_seconds}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 class Caller:
@@ -27,13 +17,7 @@ class Caller:
 
     async def send(self, identifier: str, body: bytes, now: int) -> None:
         """Raises ConfigurationError for an address that is not there, Unavailable otherwise; each with its fix."""
-        at_seconds = now // 1000
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": identifier,
-            "webhook-timestamp": str(at_seconds),
-            "webhook-signature": signature(self._secret, identifier, at_seconds, body),
-        }
+        headers = signed_headers((self._secret,), identifier, now, body)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
