@@ -204,7 +204,7 @@ async def test_machines_get_the_same_as_json(machine: httpx.AsyncClient, ada: Pe
         "parked",
     ]
     wrong = await machine.get("/v1/admin/webhooks", params={"status": "gone"})
-    assert (wrong.status_code, wrong.json()["code"]) == (400, "unknown_status")
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "unknown_status")
 
     for headers in ({}, {"authorization": "Bearer th_sk_wrong"}):
         machine.headers.pop("authorization", None)

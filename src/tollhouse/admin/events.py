@@ -27,7 +27,7 @@ FIELDS = ("status", "type", "customer", "since", "until", "search")
 
 def _asked(query: dict[str, str]) -> dict[str, str]:
     """What the page was asked for; without a status, what waits for somebody."""
-    return {"status": "parked"} | {name: query[name] for name in FIELDS if query.get(name)}
+    return dict.fromkeys(FIELDS, "") | {"status": "parked"} | {name: query[name] for name in FIELDS if query.get(name)}
 
 
 @get("/admin/webhooks")
@@ -48,7 +48,7 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
         "events": events[:PAGE],
         "next": events[PAGE - 1].place if len(events) > PAGE else "",
         "asked": asked,
-        "filtered": any(name in asked for name in FIELDS[1:]),
+        "filtered": any(asked[name] for name in FIELDS[1:]),
         "wrong": wrong,
         "total": total,
         "many": total >= MOST_COUNTED,
