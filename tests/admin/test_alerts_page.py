@@ -56,7 +56,7 @@ async def test_staff_read_what_is_wrong_and_what_was(aurion: Street, grace: Pers
     assert "It ends an hour after the last one." in past
     assert "by e-mail, by webhook" in past
     assert "Payments are critical" in page
-    assert "50.0 %" in page
+    assert "50 %" in page
     assert "1 of 2" in page
     assert "critical above 25 %" in page
 
