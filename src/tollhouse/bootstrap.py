@@ -16,6 +16,7 @@ from tollhouse.api.billing import billing_routes
 from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
 from tollhouse.api.deciding import hot_routes
+from tollhouse.api.events import event_routes
 from tollhouse.api.maintenance import maintenance_routes
 from tollhouse.api.stripe_operations import stripe_operation_routes
 from tollhouse.api.subscribing import subscribing_routes
@@ -118,6 +119,7 @@ def build_application(house: House) -> Litestar:
         runbooks.billing_usage,
         health.health,
         payment_health.payment_health,
+        *event_routes(),
         *([test_clock_api.routes(house)] if house.settings.test_clock else []),
         *web.routes(house),
         *admin.routes(house),

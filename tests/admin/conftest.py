@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.customers.world import SECRET
 from tests.web.street import Person, Street, opened
 from tollhouse.identity.actions import set_staff_role
 
@@ -14,7 +15,9 @@ from tollhouse.identity.actions import set_staff_role
 @pytest.fixture
 async def aurion(schema_url: str, tmp_path: Path) -> AsyncIterator[Street]:
     """The product that sells credits and launches tools."""
-    async with opened(schema_url, "aurion", tmp_path, STRIPE_SECRET_KEY="sk_test_pages") as street:
+    async with opened(
+        schema_url, "aurion", tmp_path, STRIPE_SECRET_KEY="sk_test_pages", ADMIN_API_KEY=SECRET[::-1]
+    ) as street:
         yield street
 
 

@@ -14,6 +14,7 @@ PAGES = (
     "/admin/customers/user_1",
     "/admin/webhooks",
     "/admin/webhooks/evt_1",
+    "/admin/webhooks/replay",
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/reconciliation/rec_1",

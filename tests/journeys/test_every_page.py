@@ -24,6 +24,8 @@ STAFF = (
     "/admin?search=zzzz",
     "/admin/webhooks",
     "/admin/webhooks?status=done",
+    "/admin/webhooks?status=all&type=invoice.*&since=2026-01-01",
+    "/admin/webhooks/replay?status=done",
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/unmapped",

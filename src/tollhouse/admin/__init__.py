@@ -3,7 +3,18 @@
 from litestar import Router
 from litestar.di import Provide
 
-from tollhouse.admin import hooks, invoices, maintenance, moves, pages, quotes, reconciliation, security, unmapped
+from tollhouse.admin import (
+    events,
+    hooks,
+    invoices,
+    maintenance,
+    moves,
+    pages,
+    quotes,
+    reconciliation,
+    security,
+    unmapped,
+)
 from tollhouse.admin.site import FactorRequired, open_office, to_security
 from tollhouse.house import House
 from tollhouse.pages import failures
@@ -20,6 +31,7 @@ def routes(house: House) -> list[Router]:
             route_handlers=[
                 *moves.HANDLERS,
                 *pages.HANDLERS,
+                *events.HANDLERS,
                 *invoices.HANDLERS,
                 *hooks.HANDLERS,
                 *quotes.HANDLERS,

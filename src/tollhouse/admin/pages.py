@@ -1,18 +1,15 @@
-"""The first pages for staff: customers, one customer's book, parked events, refusals."""
-
-import json
+"""The first pages for staff: customers, one customer's book, refusals."""
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.params import FromPath
-from litestar.response import Redirect
 
 from tollhouse.admin.site import TheOffice, receive_staff
 from tollhouse.admission.lapsing import read_current
 from tollhouse.admission.refusals import refusals_of
 from tollhouse.admission.reports import newest_refusals, refusals_by_reason
 from tollhouse.admission.tools import recent
-from tollhouse.billing.actions import invoices_of, link_of_customer, list_events, read_event, replay, subscription_of
+from tollhouse.billing.actions import invoices_of, link_of_customer, subscription_of
 from tollhouse.billing.payments import payments_of
 from tollhouse.customers.actions import read_customer, resolve
 from tollhouse.customers.book import view_customer, view_entries
@@ -21,13 +18,11 @@ from tollhouse.customers.projects import list_projects
 from tollhouse.customers.searching import count_customers, search_customers
 from tollhouse.kernel.clock import DAY, parse_rfc3339
 from tollhouse.kernel.ids import is_id
-from tollhouse.kernel.masking import mask, mask_text
 from tollhouse.ledger.views import MeterView
-from tollhouse.pages.visiting import AnyRequest, read_form
+from tollhouse.pages.visiting import AnyRequest
 
 PAGE = 50
 LOTS = 12
-STATUSES = ("parked", "pending", "done")
 
 
 class MeterLine(msgspec.Struct, frozen=True):
@@ -96,45 +91,6 @@ async def customer_page(office: TheOffice, request: AnyRequest, reference: FromP
     return office.pages.render("customer.html", visit.shell, values, cookies=visit.cookies)
 
 
-@get("/admin/webhooks")
-async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
-    """Stripe's events by status: what is parked waits for somebody here."""
-    visit = await receive_staff(office, request)
-    status = visit.shell.query.get("status", "")
-    status = status if status in STATUSES else "parked"
-    before = visit.shell.query.get("before", "")
-    async with office.house.store.reading() as tx:
-        events = await list_events(tx, status, _moment(before), PAGE + 1)
-    values = {
-        "events": events[:PAGE],
-        "next": str(events[PAGE - 1].received_at) if len(events) > PAGE else "",
-        "status": status,
-        "done": visit.shell.query.get("done", ""),
-    }
-    return office.pages.render("events.html", visit.shell, values, cookies=visit.cookies)
-
-
-@get("/admin/webhooks/{event:str}")
-async def event_page(office: TheOffice, request: AnyRequest, event: FromPath[str]) -> Response[str]:
-    """One event with its error and what it said, without secrets and card details."""
-    visit = await receive_staff(office, request)
-    async with office.house.store.reading() as tx:
-        found = await read_event(tx, event)
-    values = {"event": found, "payload": _readable(found.payload)}
-    return office.pages.render("event.html", visit.shell, values, cookies=visit.cookies)
-
-
-@post("/admin/webhooks/{event:str}/replay", status_code=303)
-async def replay_form(office: TheOffice, request: AnyRequest, event: FromPath[str]) -> Redirect:
-    """Handle the event again."""
-    visit = await receive_staff(office, request)
-    await read_form(office, request, visit)
-    async with office.house.store.transaction() as tx:
-        await replay(tx, event, office.now())
-    office.house.bells.inbox.set()
-    return Redirect("/admin/webhooks?done=replayed", status_code=303)
-
-
 @get("/admin/refusals")
 async def refusals_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     """What was refused in the last day, by reason and by minute."""
@@ -155,11 +111,4 @@ def _moment(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 16 else None
 
 
-def _readable(payload: str) -> str:
-    try:
-        return json.dumps(mask(json.loads(payload)), indent=2, ensure_ascii=False)
-    except ValueError:
-        return mask_text(payload)
-
-
-HANDLERS = (customers_page, customer_page, events_page, event_page, replay_form, refusals_page)
+HANDLERS = (customers_page, customer_page, refusals_page)

@@ -13,13 +13,19 @@ MACHINE = "ADMIN_API_KEY"
 async def staff_caller(house: House, request: AnyRequest) -> str:
     """Who it is, for the record: an e-mail address, or the name of the key.
 
-    Raises NotAuthenticated, NotAllowed (`not_staff`, `form_expired`), TooManyAttempts.
+    Raises NotAuthenticated, NotAllowed (`not_staff`, `second_factor_required`, `form_expired`), TooManyAttempts.
     """
     given = request.headers.get("authorization")
     if given is None:
-        user = (await current_user(house, request)).session.user
+        session = (await current_user(house, request)).session
+        user = session.user
         if user.staff_role is None:
             raise NotAllowed("this is for staff", code="not_staff", fix="ask somebody to run `tollhouse staff add`")
+        if house.settings.web.staff_totp == "required" and not session.second_factor:
+            raise NotAllowed(
+                "staff sign in with a one-time code here", code="second_factor_required",
+                fix="set it up on /admin/security",
+            )  # fmt: skip
         return user.email
     kind, _, key = given.partition(" ")
     known = house.settings.admin_api_key

@@ -42,6 +42,14 @@ Index(
 Index("ix_inbox_subject", inbox.c.source, inbox.c.subject, inbox.c.status)
 Index("ix_inbox_received_at", inbox.c.source, inbox.c.received_at)
 Index(
+    "ix_inbox_parked",
+    inbox.c.source,
+    inbox.c.received_at,
+    inbox.c.id,
+    sqlite_where=text("status = 'parked'"),
+    postgresql_where=text("status = 'parked'"),
+)
+Index(
     "ix_inbox_failed",
     inbox.c.failed_at,
     sqlite_where=text("failed_at is not null"),
