@@ -11,6 +11,7 @@ from tollhouse import admin, web
 from tollhouse.admission.desk import Admission
 from tollhouse.api import decisions, health, payment_health, runbooks
 from tollhouse.api import test_clock as test_clock_api
+from tollhouse.api.alerts import alert_routes
 from tollhouse.api.app import build_app
 from tollhouse.api.billing import billing_routes
 from tollhouse.api.catalog import catalog_routes
@@ -119,6 +120,7 @@ def build_application(house: House) -> Litestar:
         runbooks.billing_usage,
         health.health,
         payment_health.payment_health,
+        *alert_routes(),
         *event_routes(),
         *([test_clock_api.routes(house)] if house.settings.test_clock else []),
         *web.routes(house),

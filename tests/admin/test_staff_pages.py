@@ -15,6 +15,7 @@ PAGES = (
     "/admin/webhooks",
     "/admin/webhooks/evt_1",
     "/admin/webhooks/replay",
+    "/admin/alerts",
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/reconciliation/rec_1",

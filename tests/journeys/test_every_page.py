@@ -26,6 +26,7 @@ STAFF = (
     "/admin/webhooks?status=done",
     "/admin/webhooks?status=all&type=invoice.*&since=2026-01-01",
     "/admin/webhooks/replay?status=done",
+    "/admin/alerts",
     "/admin/refusals",
     "/admin/reconciliation",
     "/admin/unmapped",

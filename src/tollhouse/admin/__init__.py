@@ -4,6 +4,7 @@ from litestar import Router
 from litestar.di import Provide
 
 from tollhouse.admin import (
+    alerts,
     events,
     hooks,
     invoices,
@@ -31,6 +32,7 @@ def routes(house: House) -> list[Router]:
             route_handlers=[
                 *moves.HANDLERS,
                 *pages.HANDLERS,
+                *alerts.HANDLERS,
                 *events.HANDLERS,
                 *invoices.HANDLERS,
                 *hooks.HANDLERS,

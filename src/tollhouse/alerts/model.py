@@ -25,3 +25,9 @@ class Alert(msgspec.Struct, frozen=True):
     told_at: int | None = None
     reminded_at: int | None = None
     ended_at: int | None = None
+    told_by: str | None = None
+
+    @property
+    def channels(self) -> list[str]:
+        """By which it was told when it opened: email, webhook."""
+        return self.told_by.split() if self.told_by else []

@@ -2,7 +2,7 @@
 
 from tollhouse.store import Sql
 
-_FIELDS = "id, key, severity, title, detail, fix, happened, opened_at, last_at, told_at, reminded_at, ended_at"
+_FIELDS = "id, key, severity, title, detail, fix, happened, opened_at, last_at, told_at, reminded_at, ended_at, told_by"
 OPEN = Sql(
     "insert into alert (id, key, severity, title, detail, fix, happened, last_fact, opened_at, last_at)"
     " values (:id, :key, :severity, :title, :detail, :fix, 1, :fact, :now, :now)"
@@ -28,7 +28,7 @@ TO_END = Sql(
     f"select {_FIELDS} from alert where ended_at is not null and told_at is not null and end_told_at is null"
     " order by opened_at, id [[for update skip locked]]"
 )
-TOLD = Sql("update alert set told_at = :now where id = :id")
+TOLD = Sql("update alert set told_at = :now, told_by = :channels where id = :id")
 REMINDED = Sql("update alert set reminded_at = :now where id = :id")
 END_TOLD = Sql("update alert set end_told_at = :now where id = :id")
 

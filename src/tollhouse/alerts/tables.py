@@ -18,6 +18,7 @@ alert = Table(
     Column("opened_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("told_at", BigInteger),
+    Column("told_by", String(40)),  # the channels, separated by spaces
     Column("reminded_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("end_told_at", BigInteger),

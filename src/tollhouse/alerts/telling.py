@@ -13,7 +13,7 @@ from tollhouse.alerts.incidents import alert_of
 from tollhouse.alerts.model import BETWEEN_LETTERS_MS, SEVERITIES, WAITS_MS, Alert
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.facts import AlertTold, MailRequested
-from tollhouse.store import Sql, Tx, outbox
+from tollhouse.store import Sql, Tx, Value, outbox
 
 MOST_IN_A_LETTER = 20
 
@@ -54,8 +54,10 @@ async def _put(tx: Tx, readers: Readers, kind: str, alerts: Sequence[Alert], mar
     if not alerts:
         return
     alerts = sorted(alerts, key=lambda found: (SEVERITIES.index(found.severity), found.opened_at))
+    channels = [name for name, used in (("email", readers.email), ("webhook", readers.by_webhook)) if used]
+    marked: dict[str, Value] = {"channels": " ".join(channels)} if mark is queries.TOLD else {}
     for alert in alerts:
-        await tx.execute(mark, id=alert.id, now=now)
+        await tx.execute(mark, id=alert.id, now=now, **marked)
     if readers.email is not None:
         values = _letter(kind, alerts, readers)
         await outbox.put(tx, MailRequested(f"alerts_{kind}", readers.email, readers.locale, values), now=now)

@@ -17,10 +17,6 @@ def upgrade() -> None:
         "ix_inbox_failed", "inbox", ["failed_at"], unique=False,
         sqlite_where=sa.text("failed_at is not null"), postgresql_where=sa.text("failed_at is not null"),
     )  # fmt: skip
-    op.create_index(
-        "ix_inbox_parked", "inbox", ["source", "received_at", "id"], unique=False,
-        sqlite_where=sa.text("status = 'parked'"), postgresql_where=sa.text("status = 'parked'"),
-    )  # fmt: skip
     op.create_table(
         "payment_count",
         sa.Column("kind", sa.String(length=30), nullable=False),
@@ -66,7 +62,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("alert", "refused_webhook", "payment_count"):
         op.drop_table(table)
-    op.drop_index("ix_inbox_parked", table_name="inbox")
     op.drop_index("ix_inbox_failed", table_name="inbox")
     op.drop_index("ix_inbox_received_at", table_name="inbox")
     op.drop_column("inbox", "failed_at")
