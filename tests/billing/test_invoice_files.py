@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
+import msgspec
 import pypdf
 import pytest
 
@@ -17,7 +18,7 @@ from tollhouse.billing.files import RECEIPT_WAITS_MS, RECEIPT_WITHIN_MS, Fetcher
 from tollhouse.billing.linking import tell_language
 from tollhouse.billing.reconciling import Reconciler, begin
 from tollhouse.billing.refreshing import refresh
-from tollhouse.billing.stripe import StripeGateway
+from tollhouse.billing.stripe import StripeGateway, translate, wire
 from tollhouse.billing.stripe.downloads import LARGEST_PDF_BYTES, download
 from tollhouse.customers.language import choose_language
 from tollhouse.kernel.clock import DAY, MINUTE
@@ -221,6 +222,21 @@ async def test_a_chosen_language_reaches_stripe_and_its_next_invoice(world: Worl
     assert "Amount paid" in await pdf_of(world, ada, (await listed(world, ada))[0].id)
 
 
+def test_credit_notes_of_either_kind_are_read() -> None:
+    given = {
+        "id": "in_1", "created": 1, "currency": "usd", "lines": {"data": [], "has_more": False}, "total": 900,
+        "pre_payment_credit_notes_amount": 100, "post_payment_credit_notes_amount": 50,
+    }  # fmt: skip
+    assert translate.invoice(msgspec.convert(given, wire.Invoice)).credited_minor == 150
+    assert (
+        translate.invoice(
+            msgspec.convert(given | dict.fromkeys(given.keys() & CREDITS, 0), wire.Invoice)
+        ).credited_minor
+        is None
+    )
+
+
+CREDITS = {"pre_payment_credit_notes_amount", "post_payment_credit_notes_amount"}
 ANSWERS = {
     "/page": (200, b"<html>"),
     "/gone": (404, b"%PDF-1.7"),

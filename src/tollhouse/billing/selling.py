@@ -26,7 +26,7 @@ async def start_checkout(
     address: str | None = None,
 ) -> str:
     """See `checkout.start_checkout`."""
-    async with _watched(till, f"the plan {plan!r}"):
+    async with _watched(till, f"the plan {plan[:80]!r}"):
         return await checkout.start_checkout(till, payer, plan, interval, currency=currency, address=address)
 
 
@@ -34,7 +34,7 @@ async def start_pack_checkout(
     till: Till, payer: Payer, name: str, *, currency: str | None = None, address: str | None = None
 ) -> str:
     """See `packs.start_pack_checkout`."""
-    async with _watched(till, f"the pack {name!r}"):
+    async with _watched(till, f"the pack {name[:80]!r}"):
         return await packs.start_pack_checkout(till, payer, name, currency=currency, address=address)
 
 

@@ -23,14 +23,14 @@ _FORMS = (
     re.compile(r"\bth_[sp]k_[A-Za-z0-9_-]{6,}"),
     re.compile(r"\b(?:pi|seti|cs|ek|src|sub)_[A-Za-z0-9_]*_secret_[A-Za-z0-9]+"),
     re.compile(r"\b(?:pm|card|tok|src|ba|ek)_[A-Za-z0-9]{8,}"),
-    re.compile(r"\bey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # a JWT
+    re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # a JWT
     re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{6,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # name and password of an address
     re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
     re.compile(r"\bv[01]=[0-9a-f]{16,}"),  # Stripe's signature
 )
 _NAMED = re.compile(
-    r"(?i)([\"']?\b[\w.-]*(?:secret|password|passwd|token|api[_-]?key|authorization|cookie|csrf|cvc|cvv)\b"
+    r"(?i)([\"']?\b[\w.-]{0,40}(?:secret|password|passwd|token|api[_-]?key|authorization|cookie|csrf|cvc|cvv)\b"
     r"(?:\\?[\"']?\s*[=:]\s*|\\?[\"']\s*,\s*)(?:Secret\()?)"
     r"(?:b?(?P<sign>\\?[\"'])(?:(?!(?P=sign)).)*(?P=sign)|(?:(?:basic|bearer) )?[^\s\"',;&)}\]]+)"
 )
