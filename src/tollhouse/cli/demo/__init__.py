@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import logging
 import re
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import aiohttp
 import msgspec
+import structlog
 import typer
 from rich.console import Console
 
@@ -64,6 +66,11 @@ def demo(
             code="sandbox_missing",
             fix='pip install "tollhouse[demo]", or run `make demo`',
         )
+    # What happens in the made-up past is no news; stdout is for the one line that says where the demo is.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
     other = f"choose other ports: tollhouse demo --port {port + 10 if port < 65_000 else 8787} (or PORT=… make demo)"
     home = open_home(directory, preset)
     with locked(home) as lock:
