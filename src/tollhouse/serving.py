@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,8 @@ class Server:
 
         self._stack.push_async_callback(drain)
         calm_collector()
+        # Needed by the first page and the first event, and by no answer before: the start does not wait for them.
+        asyncio.get_running_loop().run_in_executor(None, load, ("jinja2", *(("stripe",) if house.stripe else ())))
         return house
 
     async def stop(self) -> None:
@@ -93,6 +97,12 @@ class Server:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def load(modules: Iterable[str]) -> None:
+    """Import these."""
+    for name in modules:
+        import_module(name)
 
 
 def calm_collector() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import stripe
 
 from tests.billing.events_of_versions import CHARGE, CUSTOMER, SUBSCRIPTION, VERSIONS, event_of, objects_of
 from tests.billing.steps import stripe_id_of, subscription_id_of
@@ -119,3 +120,7 @@ async def test_the_version_is_a_setting_and_the_sdks_own_by_default(tmp_path: Pa
         async with open_house(configuration_of(new_sqlite(tmp_path), aurion, **environ)) as house:
             assert house.stripe is not None
             assert house.stripe.api_version == spoken
+
+
+def test_the_version_that_is_spoken_is_the_sdks_own() -> None:
+    assert stripe.api_version == SUPPORTED_API_VERSION

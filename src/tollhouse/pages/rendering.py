@@ -1,10 +1,13 @@
-"""Templates and what every one of them knows: the shell (language, theme, viewer, navigation) and the components."""
+"""Templates and what every one of them knows: the shell (language, theme, viewer, navigation) and the components.
+
+Their engine is loaded with the first page, so that `serve` starts without it.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
@@ -13,6 +16,9 @@ from tollhouse.pages import formats, security
 from tollhouse.pages.assets import Assets, load_assets
 from tollhouse.pages.texts import LOCALES, NAMES, texts_in
 from tollhouse.settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -55,13 +61,13 @@ class Pages:
         self.assets: Assets = load_assets()
         self._https = settings.url.startswith("https://")
         self._payment_origins = security.payment_origins(settings.stripe.api_base)
-        self._loader = ChoiceLoader([PackageLoader(package), PackageLoader("tollhouse.pages")])
+        self._package = package
         self._environments: dict[str, Environment] = {}
 
-    def environment(self, locale: str) -> Environment:
+    def environment(self, locale: str) -> "Environment":
         """The templates in one language, compiled when they are first asked for: the start of a server does not wait."""
         if locale not in self._environments:
-            self._environments[locale] = _environment(self._loader, locale, self.assets)
+            self._environments[locale] = _environment(self._package, locale, self.assets)
         return self._environments[locale]
 
     def render(
@@ -90,9 +96,11 @@ class Pages:
         )
 
 
-def _environment(loader: ChoiceLoader, locale: str, assets: Assets) -> Environment:
+def _environment(package: str, locale: str, assets: Assets) -> "Environment":
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
-        loader=loader,
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("tollhouse.pages")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

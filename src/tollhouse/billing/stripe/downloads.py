@@ -4,7 +4,6 @@ import ssl
 from urllib.parse import urlsplit
 
 import aiohttp
-import stripe
 
 from tollhouse.billing.stripe import wire
 from tollhouse.billing.stripe.gateway import CONNECT_SECONDS, TIMEOUT_SECONDS, StripeGateway, path_of
@@ -33,6 +32,8 @@ async def download(address: str, *, plain: bool = False) -> bytes:
     allowed = ("https", "http") if plain else ("https",)
     if urlsplit(address).scheme not in allowed:
         raise _no_pdf("its address is not encrypted")
+    import stripe
+
     secure = ssl.create_default_context(cafile=stripe.ca_bundle_path)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
     try:

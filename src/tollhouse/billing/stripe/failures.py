@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import aiohttp
-import stripe
 
 from tollhouse.kernel.errors import ConfigurationError, Conflict, InvalidRequest, NotFound, TollhouseError, Unavailable
+
+if TYPE_CHECKING:
+    import stripe
 
 LONGEST_WAIT_SECONDS = 3_600
 
@@ -14,6 +17,8 @@ LONGEST_WAIT_SECONDS = 3_600
 @contextmanager
 def translated(path: str) -> Iterator[None]:
     """Raises NotFound, InvalidRequest, Conflict, ConfigurationError (key) or Unavailable for what Stripe answered."""
+    import stripe
+
     try:
         yield
     except stripe.StripeError as error:
@@ -25,8 +30,10 @@ def translated(path: str) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def _key_refused(error: stripe.StripeError, said: str) -> ConfigurationError:
+def _key_refused(error: "stripe.StripeError", said: str) -> ConfigurationError:
     """A key that was never right, one that is not right any more, and one that may not do this."""
+    import stripe
+
     where = "Dashboard → Developers → API keys"
     if error.error is not None and error.error.code == "api_key_expired":
         return ConfigurationError(
@@ -50,8 +57,10 @@ def _key_refused(error: stripe.StripeError, said: str) -> ConfigurationError:
     )
 
 
-def told(error: stripe.StripeError, path: str) -> TollhouseError:
+def told(error: "stripe.StripeError", path: str) -> TollhouseError:
     """Our own error for one of the SDK's."""
+    import stripe
+
     said = error.user_message or type(error).__name__
     request = error.request_id
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
@@ -79,7 +88,7 @@ def told(error: stripe.StripeError, path: str) -> TollhouseError:
     )
 
 
-def _retry_after(error: stripe.StripeError) -> int | None:
+def _retry_after(error: "stripe.StripeError") -> int | None:
     """How many seconds Stripe asks us to wait, where it says so."""
     named = {name.lower(): value for name, value in (error.headers or {}).items()}
     text = str(named.get("retry-after", ""))

@@ -6,12 +6,11 @@ The SDK signs, retries and names errors; what comes back is read by `wire.py` an
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
-import stripe
 
 from tollhouse.billing import model
 from tollhouse.billing.account import PRODUCT_KEY, ProductFacts
@@ -21,13 +20,17 @@ from tollhouse.billing.stripe.taxation import taxation
 from tollhouse.catalog.model import Terms
 from tollhouse.kernel.errors import NotFound, Unavailable
 
+if TYPE_CHECKING:
+    import stripe
+
 TIMEOUT_SECONDS = 30
 CONNECT_SECONDS = 10
 RETRIES = 2
 PAGE = 100
 CONNECTIONS = 32
 PORTAL_SECONDS = 300
-SUPPORTED_API_VERSION = stripe.api_version
+SUPPORTED_API_VERSION = "2026-10-28.endive"
+"""The SDK's own (a test says so); written out, because the SDK is loaded at the first call: `serve` starts without it."""
 FIRST_WITH_PAYMENTS = "2025-03-31"
 """Since this version an invoice lists its payments; before, charge and intent named their invoice (Stripe's changelog: basil)."""
 
@@ -67,9 +70,11 @@ class StripeGateway:
         self._client: stripe.StripeClient | None = None
         self._portal: tuple[str | None, float] | None = None
 
-    def _connected(self) -> stripe.StripeClient:
+    def _connected(self) -> "stripe.StripeClient":
         """The SDK's client; made at the first call, because it belongs to the running event loop."""
         if self._client is None:
+            import stripe
+
             plain = self._base is not None and self._base.startswith("http://")
             secure: ssl.SSLContext | bool = True if plain else ssl.create_default_context(cafile=stripe.ca_bundle_path)
             self._http = stripe.AIOHTTPClient(
@@ -98,7 +103,7 @@ class StripeGateway:
 
     async def _answer(
         self, method: str, path: str, params: Params, idempotency_key: str | None = None
-    ) -> stripe.StripeResponse:
+    ) -> "stripe.StripeResponse":
         if self._pace is not None:
             await self._pace.turn()
         options: dict[str, object] = {"idempotency_key": idempotency_key} if idempotency_key else {}
@@ -107,7 +112,7 @@ class StripeGateway:
         return answer
 
     @staticmethod
-    def _decoded(answer: stripe.StripeResponse, path: str, shape: type[T]) -> T:
+    def _decoded(answer: "stripe.StripeResponse", path: str, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.DecodeError as error:

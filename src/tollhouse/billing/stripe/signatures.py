@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from stripe import SignatureVerificationError, WebhookSignature
-
 from tollhouse.kernel.errors import NotAllowed
 
 TOLERANCE_SECONDS = 300
@@ -63,6 +61,8 @@ def _is_text(payload: bytes) -> bool:
 
 
 def _matches(payload: bytes, header: str, secret: str) -> bool:
+    from stripe import SignatureVerificationError, WebhookSignature
+
     try:
         WebhookSignature.verify_header(payload, header, secret)
     except SignatureVerificationError:
@@ -72,5 +72,7 @@ def _matches(payload: bytes, header: str, secret: str) -> bool:
 
 def sign(payload: str, secret: str, at_seconds: int) -> str:
     """The header that Stripe would send with this payload; for tests and for firing events at ourselves."""
+    from stripe import WebhookSignature
+
     header: str = WebhookSignature.generate_signature_header(payload, secret, timestamp=at_seconds)
     return header

@@ -6,23 +6,33 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from textwrap import fill
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tollhouse.alerts.channels.email.letters import Letter, letter
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 WIDTH = 76
 
-_templates = Environment(
-    loader=PackageLoader("tollhouse.alerts.channels.email"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+
+@cache
+def _templates() -> "Environment":
+    """Loaded with the first letter, so that `serve` starts without it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("tollhouse.alerts.channels.email"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -74,8 +84,10 @@ def render(
     message["Subject"] = filled.subject
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_plain(filled, url, sender.product))
-    html = _templates.get_template("letter.html").render(
-        letter=filled, url=url, product=sender.product, locale=locale.partition("-")[0] or "en"
+    html = (
+        _templates()
+        .get_template("letter.html")
+        .render(letter=filled, url=url, product=sender.product, locale=locale.partition("-")[0] or "en")
     )
     message.add_alternative(html, subtype="html")
     if attached is not None:
