@@ -206,9 +206,9 @@ async def test_webhooks_that_a_wrong_secret_refuses_are_critical_until_they_come
 
 @pytest.mark.row("U6", "A9")
 async def test_a_wrong_secret_is_over_once_an_event_is_verified_and_not_by_a_replay(product: Served) -> None:
-    house = product.house
-    assert house.stripe is not None
-    world = World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
+    house, stripe = product.house, product.house.stripe
+    assert stripe is not None
+    world = World(house.store, stripe, str(house.settings.stripe.api_base), house.catalog)
     await product.customer("user_123")
     answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
     await world.submit(answer.json()["url"], PAYS)
@@ -217,7 +217,7 @@ async def test_a_wrong_secret_is_over_once_an_event_is_verified_and_not_by_a_rep
     async def refuse_all() -> None:
         for payload in payloads:
             await product.send(payload, sign(payload.decode(), "whsec_of_another", product.now_seconds))
-        while await ask_about_refused(house.store, house.stripe) or await _refused_waiting(house):
+        while await ask_about_refused(house.store, stripe) or await _refused_waiting(house):
             pass
 
     async def open_keys() -> list[str]:
