@@ -155,7 +155,10 @@ def test_a_price_that_the_environment_names_is_used_as_it_is(shop: Shop) -> None
 
     shop.command.set(STRIPE_PRICE_STARTER="price_nowhere")
     refused = shop.command("stripe", "setup")
-    assert (refused.status, "Stripe has no price price_nowhere" in refused.err) == (1, True)
+    assert (refused.status, "Stripe has no price price_nowhere, which STRIPE_PRICE_STARTER" in refused.err) == (1, True)
+    assert "fix: unset it, and setup finds or makes the price" in refused.err
+    shop.command.set(STRIPE_PRICE_STARTER="")
+    assert shop.setup()["prices"][0]["outcome"] in ("found", "created")
 
 
 @pytest.mark.row("S13")

@@ -68,10 +68,21 @@ def test_a_catalogue_that_disagrees_with_stripe(shop: Shop) -> None:
 
 @pytest.mark.row("U2")
 def test_a_price_that_the_environment_names_wrongly(shop: Shop) -> None:
-    shop.setup()
+    first = shop.setup()["prices"][0]["price"]
     shop.command.set(STRIPE_PRICE_STARTER="price_nowhere")
     missing = validated(shop)[1]["price_missing"]
     assert (missing["setting"], missing["message"]) == ("STRIPE_PRICE_STARTER", "Stripe has no price price_nowhere")
+
+    shop.command.set(STRIPE_PRICE_STARTER=first)
+    shop.write(AURION.replace("amount = 900,", "amount = 1_200,"))
+    differs = validated(shop)[1]["price_differs"]
+    assert (differs["setting"], "run `tollhouse stripe setup`" in differs["fix"]) == ("STRIPE_PRICE_STARTER", True)
+    made = shop.setup()["prices"][0]["price"]
+    differs = validated(shop)[1]["price_differs"]
+    again = "(or run `tollhouse stripe setup --export …` again)"
+    assert differs["fix"] == f"set STRIPE_PRICE_STARTER to {made} {again}"
+    shop.command.set(STRIPE_PRICE_STARTER=made)
+    assert "price_differs" not in validated(shop)[1]
 
 
 @pytest.mark.row("U2", "U12")
