@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from tests.billing.shop import AURION, KEY, Shop
 from tests.sandbox.outside import Controls
+from tollhouse.store import Sql, open_store
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running_in_thread
 
@@ -186,6 +189,27 @@ def test_the_secret_of_another_endpoint(served: Shop) -> None:
     status, failed, others = validated(served)
     assert (status, failed["webhook_secret_wrong"]["check"]) == (1, "delivery")
     assert others["deliveries"]["code"] == "deliveries_failing"
+
+    deadline = time.monotonic() + 30
+    while "linked to no customer" not in (
+        waiting := served.command("stripe", "events").out
+    ):  # confirmed, then replayed
+        assert time.monotonic() < deadline, waiting
+        served.command("stripe", "replay", "--all")
+        time.sleep(0.5)
+    assert validated(served)[2]["deliveries"]["code"] == "deliveries_failing"
+    asyncio.run(_settled(served.database_url))
+    others = validated(served)[2]
+    assert others["deliveries"]["code"] == "ok"
+    assert "refused at first and applied since" in others["deliveries"]["message"]
+
+
+async def _settled(database_url: str) -> None:
+    """Staff have linked that customer, and all of it is applied."""
+    store = await open_store(database_url)
+    async with store.transaction() as tx:
+        await tx.execute(Sql("update inbox set status = 'done' where status = 'parked'"))
+    await store.close()
 
 
 @pytest.mark.row("U2")
