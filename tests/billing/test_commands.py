@@ -122,7 +122,12 @@ def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_u
 
 
 @pytest.mark.row("A9")
-def test_a_replay_warns_while_the_last_webhook_was_refused(command: CommandLine, served: RunningServer) -> None:
+def test_a_replay_warns_while_the_last_webhook_was_refused(
+    command: CommandLine, served: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("tollhouse.cli.stripe.tell", said.append)
+    assert (command("stripe", "events").out, said) == ("", ["nothing waits"])
     nothing = command("stripe", "replay", "--all")
     assert (nothing.status, nothing.out, nothing.err) == (0, "0 to be handled again\n", "")
     command.set(STRIPE_WEBHOOK_SECRET="whsec_" + "q" * 30)

@@ -223,6 +223,9 @@ def test_what_has_to_be_set_is_exported_as_dotenv_and_json(shop: Shop) -> None:
     assert f"STRIPE_PRICE_STARTER={ids.prices['STRIPE_PRICE_STARTER']}" in lines
     assert "STRIPE_ACCOUNT=acct_1SandboxTollhouse" in lines
     assert stat.S_IMODE(environment.stat().st_mode) == 0o600
+    kept = "# STRIPE_WEBHOOK_SECRET: told when the endpoint was made; keep the one you have"
+    assert kept not in lines
+    assert kept in shop.command("stripe", "setup", "--export", "dotenv").out.splitlines()
 
     exported = json.loads(shop.command("stripe", "setup", "--export", "json").out)
     assert exported == {"STRIPE_ACCOUNT": "acct_1SandboxTollhouse", **ids.prices}

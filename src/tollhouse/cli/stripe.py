@@ -167,6 +167,9 @@ def events(
         [event.id, event.type, event.subject, rfc3339(event.received_at), str(event.attempts), event.error or ""]
         for event in found
     ]
+    if not rows:
+        tell("nothing waits" if status != "done" else "nothing has come yet")
+        return
     emit_table(f"Events: {status}", ["id", "type", "about", "received", "attempts", "error"], rows)
 
 
