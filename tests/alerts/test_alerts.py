@@ -139,6 +139,7 @@ async def test_no_letter_and_no_call_holds_a_secret(store: AnyStore, staff: Mess
     said = f"Stripe refused {key} for {card} (password='quatre mots')"
     await put(store, OperatorAlert("x", "critical", said, said, said))
     await work(store, staff)
+    await work(store, staff, 11 * SECOND)
     async with store.reading() as tx:
         (kept,) = await newest_alerts(tx)
     shown = str(postbox.received[0]["subject"]) + postbox.text(0) + repr(kept)
@@ -191,21 +192,42 @@ async def test_there_is_one_reminder_and_then_the_end(store: AnyStore, staff: Me
 
 
 @pytest.mark.row("U6", "U7")
-async def test_the_health_opens_an_alert_at_once_and_ends_it(
-    store: AnyStore, staff: Messenger, postbox: Postbox
-) -> None:
+async def test_the_health_opens_an_alert_and_ends_it(store: AnyStore, staff: Messenger, postbox: Postbox) -> None:
     tally = Tally()
     tally.add("payment_failed", store.clock.now_ms())
     async with store.transaction() as tx:
         await tally.write(tx)
     await work(store, staff)
+    assert postbox.received == []  # what caused it may be on its way
+    await work(store, staff, 11 * SECOND)
     assert postbox.subjects == ["[AURION, staging] critical: Payments are critical"]
+    assert "https://aurion.app/admin/webhooks" not in postbox.text(0)
     await work(store, staff, MINUTE)
     async with store.reading() as tx:
         (alert,) = await newest_alerts(tx)
     assert (alert.happened, alert.ended_at) == (1, None)
     await work(store, staff, 2 * HOUR)
     assert postbox.subjects[1:] == ["[AURION, staging] over: Payments are critical"]
+
+
+@pytest.mark.row("U6", "U7")
+async def test_the_first_letter_names_what_made_the_health_critical(
+    store: AnyStore, staff: Messenger, postbox: Postbox
+) -> None:
+    tally, now = Tally(), store.clock.now_ms()
+    tally.add("webhook_refused", now)
+    tally.add("webhook_failed", now)
+    tally.add("signature_refused", now)
+    async with store.transaction() as tx:
+        await tally.write(tx)
+    await watch_and_tell(store, staff)  # the health is seen before the outbox is emptied
+    await put(store, broken("webhook_signature"))
+    await work(store, staff, 2 * SECOND)
+    assert postbox.received == []
+    await work(store, staff, 9 * SECOND)
+    assert postbox.subjects == ["[AURION, staging] critical: Payments are critical (+ 1)"]
+    assert "Mend it." in postbox.text(0)
+    assert "https://aurion.app/admin/webhooks" in postbox.text(0)
 
 
 async def test_what_is_over_before_it_was_told_is_never_told(

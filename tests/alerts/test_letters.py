@@ -210,8 +210,8 @@ async def test_what_is_refused_for_good_is_set_aside(store: AnyStore, postbox: P
 @pytest.mark.parametrize(
     ("refusal", "told"),
     [
-        ("refuse_sender", "refused the sender (550) fix: set MAIL_FROM"),
-        ("refuse_recipient", "refused the recipient (550) fix: check the address"),
+        ("refuse_sender", "refused the sender (550); fix: set MAIL_FROM"),
+        ("refuse_recipient", "refused the recipient (550); fix: check the address"),
         ("refuse", "refused the message (550)"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,29 @@ def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_u
     ran = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9")
     assert ran.status == 1
     assert "http://127.0.0.1:9/webhooks/stripe does not answer" in ran.err
+
+
+@pytest.mark.row("A9")
+def test_a_replay_warns_while_the_last_webhook_was_refused(
+    command: CommandLine, served: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("tollhouse.cli.stripe.tell", said.append)
+    assert (command("stripe", "events").out, said) == ("", ["nothing waits"])
+    nothing = command("stripe", "replay", "--all")
+    assert (nothing.status, nothing.out, nothing.err) == (0, "0 to be handled again\n", "")
+    command.set(STRIPE_WEBHOOK_SECRET="whsec_" + "q" * 30)
+    command("stripe", "trigger", "checkout.session.completed", "--url", served.url, "--wait", "0", "--json")
+    deadline = time.monotonic() + 30
+    while not (waiting := command("stripe", "events").out):
+        assert time.monotonic() < deadline, served.log
+        time.sleep(0.2)
+    meaning = "its signature was refused: webhooks come in, and STRIPE_WEBHOOK_SECRET did not sign them; fix: "
+    assert meaning in waiting
+    ran = command("stripe", "replay", "--all")
+    assert ran.status == 0
+    assert ran.err.startswith("warning: the last webhook was refused for its signature")
+    assert "fix: `tollhouse stripe validate`" in ran.err
 
 
 @pytest.mark.row("U9")

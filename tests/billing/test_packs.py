@@ -142,7 +142,7 @@ async def test_a_pack_with_several_prices_is_sold_at_each_of_them(schema_url: st
         assert await paid(world, ada) == [(300, "usd")]
         assert await paid(world, bob) == [(280, "eur")]
         new = await world.customer("new@example.com")
-        with pytest.raises(InvalidRequest, match="the pack 'both' has no price in gbp fix: name one of: usd, eur"):
+        with pytest.raises(InvalidRequest, match="the pack 'both' has no price in gbp; fix: name one of: usd, eur"):
             await buy(world, new, "both", currency="gbp")
 
 

@@ -10,13 +10,16 @@ import pytest
 
 from tests.billing.test_http import SECRET, Served, event, served
 from tests.billing.world import FAILS_LATER, PAYS, World
+from tollhouse.alerts.incidents import open_alert, open_alerts, watch
 from tollhouse.billing import actions
 from tollhouse.billing.counting import Counts, payments_since, read_counts
 from tollhouse.billing.health import judge, read_health
 from tollhouse.billing.model import Invoice
 from tollhouse.billing.refused import ask_about_refused
 from tollhouse.billing.stripe import sign
+from tollhouse.house import House
 from tollhouse.kernel.clock import DAY, HOUR
+from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.settings import MonitoringSettings
 from tollhouse.store import Sql, schema
 from tollhouse_sandbox.config import Config
@@ -199,6 +202,58 @@ async def test_webhooks_that_a_wrong_secret_refuses_are_critical_until_they_come
     async with house.store.reading() as tx:
         subscription = await actions.subscription_of(tx, customer)
     assert subscription is not None
+
+
+@pytest.mark.row("U6", "A9")
+async def test_a_wrong_secret_is_over_once_an_event_is_verified_and_not_by_a_replay(product: Served) -> None:
+    house, stripe = product.house, product.house.stripe
+    assert stripe is not None
+    world = World(house.store, stripe, str(house.settings.stripe.api_base), house.catalog)
+    await product.customer("user_123")
+    answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
+    await world.submit(answer.json()["url"], PAYS)
+    payloads = [_encoded(found) for found in await world.new_events()]
+
+    async def refuse_all() -> None:
+        for payload in payloads:
+            await product.send(payload, sign(payload.decode(), "whsec_of_another", product.now_seconds))
+        while await ask_about_refused(house.store, stripe) or await _refused_waiting(house):
+            pass
+
+    async def open_keys() -> list[str]:
+        now = house.store.clock.now_ms()
+        async with house.store.transaction() as tx:
+            await watch(tx, None, now)
+            return [found.key for found in await open_alerts(tx)]
+
+    await refuse_all()
+    async with house.store.transaction() as tx:
+        alert = OperatorAlert("webhook_signature", "high", "Stripe's webhooks are refused", "", "")
+        await open_alert(tx, alert, "fct_1", house.store.clock.now_ms())
+        for found in await actions.list_events(tx, "parked"):
+            await actions.replay(tx, found.id, house.store.clock.now_ms())
+    await world.work()
+    assert await open_keys() == ["webhook_signature"]  # all is applied, and the secret is as wrong as before
+    await refuse_all()  # Stripe sends again what it has not delivered
+    house.store.clock.test_offset_ms += 1_000
+    assert await open_keys() == ["webhook_signature"]
+
+    again = payloads[0]
+    assert (await product.send(again, sign(again.decode(), SECRET, product.now_seconds))).status_code == 200
+    assert await open_keys() == []
+
+    house.store.clock.test_offset_ms += 61_000  # only thirty are noted a minute
+    await refuse_all()
+    async with house.store.transaction() as tx:
+        await open_alert(tx, alert, "fct_2", house.store.clock.now_ms())
+    assert await open_keys() == ["webhook_signature"]
+    house.store.clock.test_offset_ms += 25 * HOUR  # nothing comes any more
+    assert await open_keys() == []
+
+
+async def _refused_waiting(house: House) -> bool:
+    async with house.store.reading() as tx:
+        return bool(await tx.fetch(Sql("select id from refused_webhook limit 1")))
 
 
 async def test_a_stranger_raises_no_alarm(product: Served) -> None:

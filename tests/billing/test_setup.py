@@ -155,7 +155,10 @@ def test_a_price_that_the_environment_names_is_used_as_it_is(shop: Shop) -> None
 
     shop.command.set(STRIPE_PRICE_STARTER="price_nowhere")
     refused = shop.command("stripe", "setup")
-    assert (refused.status, "Stripe has no price price_nowhere" in refused.err) == (1, True)
+    assert (refused.status, "Stripe has no price price_nowhere, which STRIPE_PRICE_STARTER" in refused.err) == (1, True)
+    assert "fix: unset it, and setup finds or makes the price" in refused.err
+    shop.command.set(STRIPE_PRICE_STARTER="")
+    assert shop.setup()["prices"][0]["outcome"] in ("found", "created")
 
 
 @pytest.mark.row("S13")
@@ -220,6 +223,9 @@ def test_what_has_to_be_set_is_exported_as_dotenv_and_json(shop: Shop) -> None:
     assert f"STRIPE_PRICE_STARTER={ids.prices['STRIPE_PRICE_STARTER']}" in lines
     assert "STRIPE_ACCOUNT=acct_1SandboxTollhouse" in lines
     assert stat.S_IMODE(environment.stat().st_mode) == 0o600
+    kept = "# STRIPE_WEBHOOK_SECRET: told when the endpoint was made; keep the one you have"
+    assert kept not in lines
+    assert kept in shop.command("stripe", "setup", "--export", "dotenv").out.splitlines()
 
     exported = json.loads(shop.command("stripe", "setup", "--export", "json").out)
     assert exported == {"STRIPE_ACCOUNT": "acct_1SandboxTollhouse", **ids.prices}

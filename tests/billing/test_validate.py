@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from tests.billing.shop import AURION, KEY, Shop
 from tests.sandbox.outside import Controls
+from tollhouse.store import Sql, open_store
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running_in_thread
 
@@ -68,10 +71,21 @@ def test_a_catalogue_that_disagrees_with_stripe(shop: Shop) -> None:
 
 @pytest.mark.row("U2")
 def test_a_price_that_the_environment_names_wrongly(shop: Shop) -> None:
-    shop.setup()
+    first = shop.setup()["prices"][0]["price"]
     shop.command.set(STRIPE_PRICE_STARTER="price_nowhere")
     missing = validated(shop)[1]["price_missing"]
     assert (missing["setting"], missing["message"]) == ("STRIPE_PRICE_STARTER", "Stripe has no price price_nowhere")
+
+    shop.command.set(STRIPE_PRICE_STARTER=first)
+    shop.write(AURION.replace("amount = 900,", "amount = 1_200,"))
+    differs = validated(shop)[1]["price_differs"]
+    assert (differs["setting"], "run `tollhouse stripe setup`" in differs["fix"]) == ("STRIPE_PRICE_STARTER", True)
+    made = shop.setup()["prices"][0]["price"]
+    differs = validated(shop)[1]["price_differs"]
+    again = "(or run `tollhouse stripe setup --export …` again)"
+    assert differs["fix"] == f"set STRIPE_PRICE_STARTER to {made} {again}"
+    shop.command.set(STRIPE_PRICE_STARTER=made)
+    assert "price_differs" not in validated(shop)[1]
 
 
 @pytest.mark.row("U2", "U12")
@@ -175,6 +189,27 @@ def test_the_secret_of_another_endpoint(served: Shop) -> None:
     status, failed, others = validated(served)
     assert (status, failed["webhook_secret_wrong"]["check"]) == (1, "delivery")
     assert others["deliveries"]["code"] == "deliveries_failing"
+
+    deadline = time.monotonic() + 30
+    while "linked to no customer" not in (
+        waiting := served.command("stripe", "events").out
+    ):  # confirmed, then replayed
+        assert time.monotonic() < deadline, waiting
+        served.command("stripe", "replay", "--all")
+        time.sleep(0.5)
+    assert validated(served)[2]["deliveries"]["code"] == "deliveries_failing"
+    asyncio.run(_settled(served.database_url))
+    others = validated(served)[2]
+    assert others["deliveries"]["code"] == "ok"
+    assert "refused at first and applied since" in others["deliveries"]["message"]
+
+
+async def _settled(database_url: str) -> None:
+    """Staff have linked that customer, and all of it is applied."""
+    store = await open_store(database_url)
+    async with store.transaction() as tx:
+        await tx.execute(Sql("update inbox set status = 'done' where status = 'parked'"))
+    await store.close()
 
 
 @pytest.mark.row("U2")

@@ -113,6 +113,13 @@ class TestWhereValuesComeFrom:
         secrets = load_settings(file, environ).stripe.webhook_secrets
         assert [secret.reveal() for secret in secrets] == ["whsec_new_0123456789", "whsec_old_0123456789"]
 
+    def test_a_signing_secret_that_is_too_short_is_told_apart_from_one_of_another_form(self, file: Path) -> None:
+        short = only(file, STAGING | {"STRIPE_WEBHOOK_SECRET": "whsec_wrong"})
+        assert "11 characters, too short" in short.found
+        assert "at least 16 characters" in short.fix
+        other = only(file, STAGING | {"STRIPE_WEBHOOK_SECRET": "we_0123456789abcdef"})
+        assert "does not begin with whsec_" in other.found
+
     @pytest.mark.row("A2")
     def test_prices_are_named_by_variables_and_by_the_file(self, file: Path) -> None:
         file.write_text(FILE + 'stripe_prices = { starter = "price_fromfile", plus-yearly = "price_plus" }\n')

@@ -2,6 +2,7 @@
 
 from tollhouse.alerts import queries
 from tollhouse.alerts.model import Alert
+from tollhouse.billing.counting import is_signature_refused
 from tollhouse.billing.health import PaymentHealth
 from tollhouse.kernel.clock import DAY, HOUR
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed
@@ -56,6 +57,10 @@ async def watch(tx: Tx, health: PaymentHealth | None, now: int) -> None:
             over = found.last_at <= now - _QUIET_MS.get(kind, DAY)
         else:
             over = await tx.fetch_one(still, **({"name": name} if still.parameters else {})) is None
+        if (
+            over and kind == "webhook_signature"
+        ):  # what was refused may be applied by a replay, and the secret still wrong
+            over = not await is_signature_refused(tx, now)
         if over:
             await tx.execute(queries.END, key=found.key, now=now)
 

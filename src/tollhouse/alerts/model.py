@@ -1,13 +1,14 @@
-"""An alert, and when it is told: at once when critical, else after a moment in which others may join it."""
+"""An alert, and when it is told: after a moment in which others may join it, such as what caused it."""
 
 import msgspec
 
 from tollhouse.kernel.clock import MINUTE, SECOND
 
 SEVERITIES = ("critical", "high", "medium", "low")
-WAITS_MS = {"critical": 0, "high": 10 * SECOND, "medium": MINUTE, "low": MINUTE}
+WAITS_MS = {"critical": 10 * SECOND, "high": 10 * SECOND, "medium": MINUTE, "low": MINUTE}
 BETWEEN_LETTERS_MS = 5 * MINUTE
-"""Alerts that open while the last letter is younger wait for the next one; critical ones do not."""
+"""Alerts that open while the last letter is younger wait for the next one; critical ones
+do not."""
 
 
 class Alert(msgspec.Struct, frozen=True):

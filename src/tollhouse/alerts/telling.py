@@ -16,6 +16,8 @@ from tollhouse.kernel.facts import AlertTold, MailRequested
 from tollhouse.store import Sql, Tx, Value, outbox
 
 MOST_IN_A_LETTER = 20
+ABOUT_WEBHOOKS = frozenset({"webhook_signature", "inbox_parked"})
+WEBHOOKS_PATH = "/webhooks"  # of the staff pages
 
 
 class Readers(msgspec.Struct, frozen=True):
@@ -72,6 +74,7 @@ def _letter(kind: str, alerts: Sequence[Alert], readers: Readers) -> dict[str, s
         times = f" (× {alert.happened})" if alert.happened > 1 else ""
         paragraphs += [f"[{alert.severity}] {alert.title}{times}", alert.detail]
         paragraphs += [f"→ {alert.fix}"] if kind != "ended" else []
+    webhooks = any(alert.key.partition(":")[0] in ABOUT_WEBHOOKS for alert in alerts)
     if len(alerts) > MOST_IN_A_LETTER:
         paragraphs.append(f"… + {len(alerts) - MOST_IN_A_LETTER}")
     return {
@@ -79,7 +82,7 @@ def _letter(kind: str, alerts: Sequence[Alert], readers: Readers) -> dict[str, s
         "severity": first.severity,
         "list": "\n\n".join(paragraphs),
         "environment": readers.environment,
-        "url": readers.url,
+        "url": readers.url + (WEBHOOKS_PATH if webhooks else ""),
     }
 
 

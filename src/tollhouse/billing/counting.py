@@ -9,6 +9,9 @@ A webhook that failed and was handled after all is taken out again, in the minut
     webhook_received    an event of Stripe's, whatever came of it
     webhook_failed      it could not be handled, or came with a signature that we refused
     webhook_mended      ... and was handled after all
+    webhook_refused     an event of Stripe's that came with a signature which we refused, when it was first set aside
+    signature_refused   ... whenever it came, also again; only its time matters
+    signature_verified  an event that was kept already came once more, signed rightly; only its time matters
 """
 
 from collections import Counter
@@ -24,8 +27,9 @@ from tollhouse.store import Tx
 from tollhouse.store.inbox import Event
 
 Kind = Literal[
-    "payment_succeeded", "payment_declined", "payment_failed", "webhook_received", "webhook_failed", "webhook_mended"
-]
+    "payment_succeeded", "payment_declined", "payment_failed", "webhook_received", "webhook_failed", "webhook_mended",
+    "webhook_refused", "signature_refused", "signature_verified",
+]  # fmt: skip
 KEPT_MS = 100 * DAY
 LOOK_AGAIN_TYPE = "tollhouse.look_again"  # our own reminder in the inbox: no webhook
 
@@ -101,7 +105,7 @@ def _declines(status: str, attempts: int) -> int:
 
 
 async def read_counts(tx: Tx, since: int) -> Counts:
-    """What happened from the minute of `since` on: at most six kinds, a row for each minute in which there was one."""
+    """What happened from the minute of `since` on: at most nine kinds, a row for each minute in which there was one."""
     found = {
         row["kind"]: (int(row["number"]), row["last_at"])
         for row in await tx.fetch(queries.COUNTS, since=since // MINUTE * MINUTE)
@@ -116,11 +120,20 @@ async def read_counts(tx: Tx, since: int) -> Counts:
         number("payment_succeeded"),
         number("payment_declined"),
         number("payment_failed"),
-        number("webhook_received"),
+        number("webhook_received") + number("webhook_refused"),
         max(0, number("webhook_failed") - number("webhook_mended")),
         max(payments, default=None),
-        last.get("webhook_received"),
+        max((last[kind] for kind in ("webhook_received", "webhook_refused") if kind in last), default=None),
     )
+
+
+async def is_signature_refused(tx: Tx, now: int) -> bool:
+    """Whether the last event of Stripe's own was refused for its signature, by whichever process; of the last day, as an
+    account in which nothing happens shall not look broken for ever.
+    """
+    last = {row["kind"]: row["last_at"] for row in await tx.fetch(queries.LAST_COUNTED)}
+    verified = max(last.get("webhook_received", 0), last.get("signature_verified", 0))
+    return bool(last.get("signature_refused", 0) > max(verified, now - DAY))
 
 
 async def forget_old_counts(tx: Tx, now: int) -> None:

@@ -12,6 +12,7 @@ from tollhouse.kernel.errors import ConfigurationError, Unavailable
 
 Form = Literal["dotenv", "json"]
 SECRET_VARIABLE = "STRIPE_WEBHOOK_SECRET"
+SECRET_KEPT = f"# {SECRET_VARIABLE}: told when the endpoint was made; keep the one you have"
 
 
 def variables_of(done: SetUp) -> dict[str, str]:
@@ -20,17 +21,22 @@ def variables_of(done: SetUp) -> dict[str, str]:
     return {"STRIPE_ACCOUNT": done.account, **done.ids.prices, **secret}
 
 
-def export(variables: dict[str, str], form: Form, to: Path | None, stdout: TextIO) -> None:
-    """Write them, into a file that its owner alone can read. What else stands in that file stays.
+def export(
+    variables: dict[str, str], form: Form, to: Path | None, stdout: TextIO, *, secret_kept: bool = False
+) -> None:
+    """Write them, into a file that its owner alone can read. What else stands in that file stays. `secret_kept`: there is an
+    endpoint, whose secret was told when it was made.
 
     Raises ConfigurationError for a file of another form, Unavailable where it cannot be written.
     """
     if to is None:
-        stdout.write(_dotenv("", variables) if form == "dotenv" else _json("", variables, "standard output"))
+        stdout.write(
+            _dotenv("", variables, secret_kept) if form == "dotenv" else _json("", variables, "standard output")
+        )
         return
     try:
         present = to.read_text("utf-8") if to.exists() else ""
-        text = _dotenv(present, variables) if form == "dotenv" else _json(present, variables, str(to))
+        text = _dotenv(present, variables, secret_kept) if form == "dotenv" else _json(present, variables, str(to))
         write_whole(to, text, mode=0o600)
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(
@@ -38,7 +44,7 @@ def export(variables: dict[str, str], form: Form, to: Path | None, stdout: TextI
         ) from None
 
 
-def _dotenv(present: str, variables: dict[str, str]) -> str:
+def _dotenv(present: str, variables: dict[str, str], secret_kept: bool) -> str:
     """The lines with these variables set, each in its place or at the end."""
     lines = present.splitlines()
     left = dict(variables)
@@ -46,7 +52,12 @@ def _dotenv(present: str, variables: dict[str, str]) -> str:
         named = re.match(r"\s*(?:export\s+)?([A-Z0-9_]+)\s*=", line)
         if named and named[1] in left:
             lines[number] = f"{named[1]}={left.pop(named[1])}"
-    return "\n".join([*lines, *(f"{name}={value}" for name, value in left.items())]) + "\n"
+    lines += [f"{name}={value}" for name, value in left.items()]
+    told = any(re.match(rf"\s*(?:export\s+)?{SECRET_VARIABLE}\s*=", line) for line in lines)
+    lines = [line for line in lines if line != SECRET_KEPT] if told else lines
+    if secret_kept and not told and SECRET_KEPT not in lines:
+        lines.append(SECRET_KEPT)
+    return "\n".join(lines) + "\n"
 
 
 def _json(present: str, variables: dict[str, str], where: str) -> str:

@@ -91,6 +91,9 @@ async def receive(store: Store, came: Iterable[tuple[WebhookEvent, str]], now: i
     if again:
         async with store.transaction() as tx:
             await inbox.revive_all(tx, SOURCE, again, now)
+            tally = Tally()
+            tally.add("signature_verified", now, len(again))
+            await tally.write(tx)
 
 
 async def _keep_and_count(tx: Tx, rows: list[tuple[str, str, str, str]], now: int) -> set[str]:

@@ -23,15 +23,16 @@ TELLING = frozenset({"no_secret", "wrong_secret", "too_old"})
 """What a sender with a real signature brings; anything else never came from Stripe."""
 
 MEANINGS = {
-    "no_secret": "its webhooks come in, and STRIPE_WEBHOOK_SECRET is missing",
-    "wrong_secret": "its webhooks come in, and STRIPE_WEBHOOK_SECRET did not sign them",
-    "too_old": "its webhooks come in signed more than 300 s ago",
+    "no_secret": "webhooks come in, and STRIPE_WEBHOOK_SECRET is missing",
+    "wrong_secret": "webhooks come in, and STRIPE_WEBHOOK_SECRET did not sign them",
+    "too_old": "webhooks come in signed more than 300 s ago",
 }
 
 
 class _Refused(msgspec.Struct, frozen=True):
     id: str
     reason: Reason
+    at: int
 
 
 async def remember(tx: Tx, payload: bytes, error: BadSignature, now: int) -> bool:
@@ -55,7 +56,8 @@ async def ask_about_refused(store: Store, gateway: StripeGateway) -> int:
     """Ask Stripe about what was refused; the number that is its own. Raises Unavailable when it does not answer."""
     async with store.reading() as tx:
         waiting = [
-            _Refused(row["id"], row["reason"]) for row in await tx.fetch(queries.REFUSED_WEBHOOKS, most=ASKED_AT_ONCE)
+            _Refused(row["id"], row["reason"], row["last_at"])
+            for row in await tx.fetch(queries.REFUSED_WEBHOOKS, most=ASKED_AT_ONCE)
         ]
     confirmed = 0
     for refused in waiting:
@@ -65,23 +67,24 @@ async def ask_about_refused(store: Store, gateway: StripeGateway) -> int:
             payload = None
         async with store.transaction() as tx:
             if payload is not None:
-                confirmed += await _keep(tx, payload, refused.reason, store.clock.now_ms())
+                confirmed += await _keep(tx, payload, refused, store.clock.now_ms())
             await tx.execute(queries.FORGET_REFUSED, id=refused.id)
     return confirmed
 
 
-async def _keep(tx: Tx, payload: str, reason: Reason, now: int) -> bool:
+async def _keep(tx: Tx, payload: str, refused: _Refused, now: int) -> bool:
     """The event as Stripe tells it, set aside and counted as failed; False when it has come rightly meanwhile."""
-    event = read_event(payload)
+    event, tally = read_event(payload), Tally()
+    tally.add("signature_refused", refused.at)
     if not await inbox.receive(tx, SOURCE, event.id, event.type, event.subject, payload, now):
+        await tally.write(tx)
         return False
-    fix = FIXES[reason]
-    await inbox.set_aside(tx, SOURCE, event.id, now, f"{REFUSED}: {MEANINGS[reason]} fix: {fix}")
+    fix = FIXES[refused.reason]
+    await inbox.set_aside(tx, SOURCE, event.id, now, f"{REFUSED}: {MEANINGS[refused.reason]}; fix: {fix}")
     await outbox.put(
-        tx, OperatorAlert(ALERT_KEY, "high", "Stripe's webhooks are refused", _detail(reason), fix), now=now
+        tx, OperatorAlert(ALERT_KEY, "high", "Stripe's webhooks are refused", _detail(refused.reason), fix), now=now
     )
-    tally = Tally()
-    tally.add("webhook_received", now)
+    tally.add("webhook_refused", now)
     tally.add("webhook_failed", now)
     await tally.write(tx)
     return True

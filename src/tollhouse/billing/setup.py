@@ -154,6 +154,10 @@ def _pinned(wanted: WantedPrice) -> str:
     return f"; {wanted.fixed}, which {wanted.variable} names, is the old price: set it to this one"
 
 
+def _named_by(wanted: WantedPrice) -> str:
+    return f"{wanted.variable} (or the catalogue's stripe_price)" if wanted.variable else "the catalogue's stripe_price"
+
+
 async def _unnamed(gateway: StripeGateway, wanted: WantedPrice) -> PriceFacts | None:
     """A price of the merchant's own making, of the product that the catalogue names, without a lookup key yet."""
     if wanted.plan is None:
@@ -173,8 +177,8 @@ async def _fixed(
         found = await gateway.price(price_id)
     except NotFound:
         raise ConfigurationError(
-            f"Stripe has no price {price_id}", setting=wanted.setting,
-            fix="copy the id of a price of this account and mode",
+            f"Stripe has no price {price_id}, which {_named_by(wanted)} names", setting=wanted.variable or wanted.setting,
+            fix="unset it, and setup finds or makes the price; or copy the id of a price of this account and mode",
         ) from None  # fmt: skip
     if wanted.agrees(found):
         return found

@@ -147,7 +147,7 @@ class Syncer:
             if any(event.type == "customer.deleted" for event in read):
                 await tx.execute(queries.UNLINK, id=known.id)
             if applied.unmapped:
-                error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept. fix: name its product in a plan"
+                error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept; fix: name its product in a plan"
                 for kept in events:
                     held = await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error, failed_at=now)
                     tally.failed(kept, held, now)

@@ -125,7 +125,10 @@ async def price_findings(gateway: StripeAccount, catalog: Catalog) -> tuple[list
     for wanted in wanted_prices(catalog):
         name = f"price {wanted.owner} {wanted.every or 'once'} {wanted.currency}"
         facts = await _price(gateway, wanted)
-        findings.append(_price_finding(name, wanted, facts))
+        finding = _price_finding(name, wanted, facts)
+        if finding.code == "price_differs" and wanted.fixed is not None:
+            finding = await _pinned(gateway, wanted, finding)
+        findings.append(finding)
         found.append((wanted, facts))
         if facts is not None and not wanted.retired:
             products.setdefault(facts.product, wanted)
@@ -159,6 +162,15 @@ def _price_finding(name: str, wanted: WantedPrice, facts: PriceFacts | None) -> 
         fix = "unarchive it in the Dashboard, or unset the id and run `tollhouse stripe setup`"
         return failed(name, "price_archived", f"{facts.id} is archived", fix, setting)
     return ok(name, f"{facts.id}, {told(facts)}")
+
+
+async def _pinned(gateway: StripeAccount, wanted: WantedPrice, finding: Finding) -> Finding:
+    """An id that was exported before the amount changed: setup has made the new price, and the id still names the old one."""
+    keyed = await gateway.price_of_key(wanted.lookup_key)
+    if keyed is None or not wanted.agrees(keyed):
+        return finding
+    fix = f"set {wanted.variable} to {keyed.id} (or run `tollhouse stripe setup --export …` again)"
+    return msgspec.structs.replace(finding, fix=fix)
 
 
 async def _product_finding(gateway: StripeAccount, product_id: str, wanted: WantedPrice) -> Finding:

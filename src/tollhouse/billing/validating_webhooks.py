@@ -12,10 +12,12 @@ import msgspec
 
 from tollhouse.billing.account import PROBE_TYPE, WEBHOOK_PATH, EndpointFacts, fingerprint
 from tollhouse.billing.furnishing import endpoints_of, unreachable
-from tollhouse.billing.stripe import SUPPORTED_API_VERSION, StripeAccount, sign
+from tollhouse.billing.stripe import EVENTS_PAGE, SUPPORTED_API_VERSION, StripeAccount, read_event, sign
+from tollhouse.billing.syncing import SOURCE
 from tollhouse.billing.validating import SETUP, Finding, failed, ok, warning
 from tollhouse.kernel.clock import HOUR
 from tollhouse.settings import Settings
+from tollhouse.store import Store, inbox
 
 TIMEOUT_SECONDS = 10.0
 REVEAL = "Dashboard → Developers → Webhooks → the endpoint → Signing secret"
@@ -23,7 +25,7 @@ LOOKED_BACK_MS = 72 * HOUR  # Stripe tries for three days
 ROTATE = "set STRIPE_WEBHOOK_SECRET to this endpoint's own secret and start again"
 
 
-async def webhook_findings(gateway: StripeAccount, settings: Settings, now: int) -> list[Finding]:
+async def webhook_findings(gateway: StripeAccount, settings: Settings, store: Store, now: int) -> list[Finding]:
     """Endpoint, address, secret and deliveries, in this order."""
     address = await _address(settings)
     if unreachable(settings):
@@ -35,7 +37,7 @@ async def webhook_findings(gateway: StripeAccount, settings: Settings, now: int)
     findings = [*_endpoint(found, settings), address, _secret(found, settings)]
     if address.status == "ok":
         findings.append(await _self_delivery(settings, now))
-    return [*findings, await _deliveries(gateway, found, now)]
+    return [*findings, await _deliveries(gateway, found, store, now)]
 
 
 def _endpoint(found: list[EndpointFacts], settings: Settings) -> list[Finding]:
@@ -167,18 +169,23 @@ async def _probe(http: aiohttp.ClientSession, url: str, secret: str, now: int) -
         return answer.status
 
 
-async def _deliveries(gateway: StripeAccount, found: list[EndpointFacts], now: int) -> Finding:
-    """Events of the last three days that have not been delivered."""
+async def _deliveries(gateway: StripeAccount, found: list[EndpointFacts], store: Store, now: int) -> Finding:
+    """Events of the last three days that have not been delivered, and not been applied by a replay or a comparison."""
     if not any(endpoint.enabled for endpoint in found):
         return warning("deliveries", "deliveries_unknown", "there is no endpoint to deliver to", SETUP)
     since = (now - LOOKED_BACK_MS) // 1000
-    waiting = await gateway.events(since=since, delivery_success=False)
+    undelivered = [read_event(payload).id for payload in await gateway.events(since=since, delivery_success=False)]
+    async with store.reading() as tx:
+        kept = await inbox.statuses(tx, SOURCE, undelivered)
+    waiting = [id for id in undelivered if kept.get(id) != "done"]
+    since_then = len(undelivered) - len(waiting)
+    told = f"; {since_then} refused at first and applied since" if since_then else ""
     if waiting:
-        many = "100 or more" if len(waiting) >= 100 else str(len(waiting))
-        message = f"{many} event(s) of the last three days have not been taken in"
+        many = f"{len(waiting)} or more" if len(undelivered) >= EVENTS_PAGE else str(len(waiting))
+        message = f"{many} event(s) of the last three days have not been taken in{told}"
         fix = "mend what is named above; Stripe sends them again for three days, `tollhouse stripe reconcile` makes up for the rest"
         return warning("deliveries", "deliveries_failing", message, fix)
-    return ok("deliveries", "every event of the last three days has been taken in")
+    return ok("deliveries", "every event of the last three days has been taken in" + told)
 
 
 def _client() -> aiohttp.ClientSession:

@@ -1,12 +1,14 @@
 """`tollhouse stripe …`: its group of commands; here those that fire events for a try and handle what waits for staff."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import msgspec
 import typer
 
 from tollhouse.billing import actions as billing
+from tollhouse.billing.counting import is_signature_refused
 from tollhouse.billing.firing import Report, Target, fire
 from tollhouse.catalog import Catalog, Configuration
 from tollhouse.cli.at_stripe import at_stripe
@@ -29,6 +31,10 @@ from tollhouse.store.inbox import Event
 
 TRIGGER_EMAIL = "trigger@example.com"
 MOST_LISTED = 1_000
+STILL_REFUSED = (
+    "warning: the last webhook was refused for its signature: what is replayed is applied, and new ones are refused until"
+    " one is verified\nfix: `tollhouse stripe validate` says whether STRIPE_WEBHOOK_SECRET is the endpoint's own\n"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -161,6 +167,9 @@ def events(
         [event.id, event.type, event.subject, rfc3339(event.received_at), str(event.attempts), event.error or ""]
         for event in found
     ]
+    if not rows:
+        tell("nothing waits" if status != "done" else "nothing has come yet")
+        return
     emit_table(f"Events: {status}", ["id", "type", "about", "received", "attempts", "error"], rows)
 
 
@@ -187,15 +196,19 @@ def replay(
         raise InvalidRequest(
             "name one event, or --all", code="invalid_request", fix="`tollhouse stripe events` lists them"
         )
-    replayed = asyncio.run(_replay(known_configuration(config), event))
+    replayed, refused = asyncio.run(_replay(known_configuration(config), event))
+    if refused:
+        sys.stderr.write(STILL_REFUSED)
     if as_json:
         emit_json({"replayed": replayed})
     else:
         emit(f"{replayed} to be handled again")
 
 
-async def _replay(found: Configuration, event: str | None) -> int:
+async def _replay(found: Configuration, event: str | None) -> tuple[int, bool]:
+    """How many, and whether the last webhook was refused."""
     async with opened(found) as store, store.transaction() as tx:
         waiting = [event] if event else [kept.id for kept in await billing.list_events(tx, "parked", most=MOST_LISTED)]
         now = store.clock.now_ms()
-        return sum([await billing.replay(tx, name, now) for name in waiting])
+        number = sum([await billing.replay(tx, name, now) for name in waiting])
+        return number, await is_signature_refused(tx, now)

@@ -48,7 +48,8 @@ def setup(
         _show_plan(done, changes, as_json)
         raise typer.Exit(CHANGES if changes else 0)
     if wanted is not None:
-        export(variables_of(done), wanted, to, sys.stdout)
+        kept = done.secret is None and done.endpoint.id is not None
+        export(variables_of(done), wanted, to, sys.stdout, secret_kept=kept)
     if wanted is None or to is not None:
         _show(done, path, as_json, secret=wanted is None)
     sys.stdout.flush()

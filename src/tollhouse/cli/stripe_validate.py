@@ -58,5 +58,5 @@ async def _findings(found: Configuration, config: ConfigOption) -> list[Finding]
             *of_prices,
             *await unmapped_findings(gateway, mapped, prices),
             *await portal_findings(gateway, catalog, prices),
-            *await webhook_findings(gateway, settings, store.clock.now_ms()),
+            *await webhook_findings(gateway, settings, store, store.clock.now_ms()),
         ]

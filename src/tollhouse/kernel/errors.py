@@ -30,7 +30,7 @@ class TollhouseError(Exception):
         self.fields: Mapping[str, object] = fields
 
     def __str__(self) -> str:
-        return f"{self.detail} fix: {self.fix}" if self.fix else self.detail
+        return f"{self.detail.rstrip('.')}; fix: {self.fix}" if self.fix else self.detail
 
 
 class ConfigurationError(TollhouseError):

@@ -14,6 +14,7 @@ from tollhouse.settings.table import Kind, Setting
 SIGNING_BYTES = 32
 """HTTP signing secrets are at least as long as the hash they key (RFC 7518, 3.2; row A10)."""
 _ORIGIN_FORM = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+")
+SHORTEST_SIGNING_SECRET = 16
 _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+|[^@\s<>]+@localhost")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -161,9 +162,14 @@ def _paths(setting: Setting, raw: object) -> tuple[str, ...]:
 def _secrets(setting: Setting, raw: object) -> tuple[Secret, ...]:
     values = _items(setting, raw)
     for value in values:
-        if not value.startswith("whsec_") or len(value) < 16:
+        if not value.startswith("whsec_"):
             raise Unfit(
                 "a value that does not begin with whsec_ (not shown)", "copy the endpoint's signing secret from Stripe"
+            )
+        if len(value) < SHORTEST_SIGNING_SECRET:
+            found = f"a value of {len(value)} characters, too short to be whole (not shown)"
+            raise Unfit(
+                found, f"copy the whole signing secret from Stripe: at least {SHORTEST_SIGNING_SECRET} characters"
             )
     if not values:
         raise Unfit("an empty list", "copy the endpoint's signing secret from Stripe")

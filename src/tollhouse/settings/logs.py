@@ -45,8 +45,8 @@ def configure_logging(settings: Settings) -> None:
     )
 
 
-def log_to_stderr() -> None:
-    """Of a command: lines for the person at the terminal; stdout is for the result."""
+def log_to_stderr(level: int = logging.NOTSET) -> None:
+    """Of a command: lines for the person at the terminal, from this level on; stdout is for the result."""
     _libraries(_Plain("%(levelname)s: %(message)s"))
     structlog.configure(
         processors=[
@@ -57,6 +57,7 @@ def log_to_stderr() -> None:
             masked,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 

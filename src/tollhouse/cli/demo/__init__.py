@@ -40,6 +40,7 @@ from tollhouse.cli.demo.stories import STORIES
 from tollhouse.cli.init import PRESETS
 from tollhouse.cli.output import emit
 from tollhouse.kernel.errors import Unavailable
+from tollhouse.settings.logs import log_to_stderr
 from tollhouse.settings.problems import listed
 from tollhouse.store import schema
 
@@ -77,6 +78,7 @@ def demo(
         require_free(port, "the product", other)
         require_free(port + 1, "the sandbox", other)
         prepare(home)
+        log_to_stderr(logging.ERROR)  # what people did in the past is no news
         asyncio.run(_until_stopped(home, port, lock))
 
 

@@ -1,0 +1,57 @@
+"""`tollhouse serve` says that it listens, once, and what is set by halves."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from tests.support.serving import RunningServer, running_server
+from tollhouse import presets
+from tollhouse.store import schema
+
+AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
+
+
+def ready_lines(server: RunningServer) -> int:
+    return server.log.splitlines().count(f"ready http://127.0.0.1:{server.port}")
+
+
+def wait_for(server: RunningServer, number: int) -> None:
+    deadline = time.monotonic() + 30
+    while ready_lines(server) < number:
+        assert time.monotonic() < deadline, server.log
+        time.sleep(0.05)
+
+
+def missing(server: RunningServer) -> dict[str, str]:
+    lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    return {line["setting"]: line["fix"] for line in lines if line["event"] == "setting.missing"}
+
+
+def test_it_says_once_that_it_is_ready_and_what_is_missing(database_url: str, tmp_path: Path) -> None:
+    schema.upgrade(database_url)
+    halves = {"STRIPE_SECRET_KEY": "sk_test_serve", "STRIPE_ALERT_EMAIL": "staff@aurion.app"}
+    with running_server(database_url, AURION, tmp_path, **halves) as server:
+        wait_for(server, 1)
+        told = missing(server)
+        assert set(told) == {"STRIPE_WEBHOOK_SECRET", "SMTP_URL"}
+        assert "set STRIPE_WEBHOOK_SECRET to the signing secret" in told["STRIPE_WEBHOOK_SECRET"]
+        assert "set SMTP_URL" in told["SMTP_URL"]
+        if database_url.startswith("postgresql"):
+            server.stop()
+            server.start("--workers", "2")
+            wait_for(server, 2)
+            time.sleep(1)
+            assert ready_lines(server) == 2
+
+
+def test_what_is_whole_is_not_warned_of(database_url: str, tmp_path: Path) -> None:
+    schema.upgrade(database_url)
+    whole = {
+        "STRIPE_SECRET_KEY": "sk_test_serve", "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+        "STRIPE_ALERT_EMAIL": "staff@aurion.app", "SMTP_URL": "smtp://127.0.0.1:9",
+    }  # fmt: skip
+    with running_server(database_url, AURION, tmp_path, **whole) as server:
+        wait_for(server, 1)
+        assert missing(server) == {}
