@@ -45,6 +45,16 @@ def test_a_delivery_is_shown_with_its_attempts_and_payload(
     assert browser.open("/deliveries/dlv_none").status == 404
 
 
+def test_an_endpoints_signing_secret_is_folded_away_until_it_is_asked_for(
+    client: stripe.StripeClient, browser: Browser, receiver: Receiver, endpoint: Any
+) -> None:
+    other = client.v1.webhook_endpoints.create({"url": receiver.url + "/other", "enabled_events": ["charge.updated"]})
+    page = browser.open("/deliveries").text
+    for made in (endpoint, other):
+        folded = f'<details class="secret"><summary>Reveal signing secret</summary><code>{made.secret}</code></details>'
+        assert page.count(made.secret) == page.count(folded) == 1
+
+
 def test_it_is_sent_again_from_its_page_and_from_the_events(
     client: stripe.StripeClient, controls: Controls, browser: Browser, receiver: Receiver, endpoint: Any
 ) -> None:
