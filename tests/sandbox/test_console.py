@@ -159,7 +159,8 @@ def test_a_rate_limit_is_told_as_stripe_tells_it(sandbox: Running, controls: Con
     assert refused.headers["stripe-should-retry"] == "true"
 
     controls.post("faults", api_errors=[], api_calls_a_second=5)
-    answers = [call() for _ in range(8)]
+    with httpx.Client(headers={"Authorization": f"Bearer {KEY}"}) as quick:  # one connection: 8 calls within a second
+        answers = [quick.get(f"{sandbox.url}/v1/customers") for _ in range(8)]
     assert [answer.status_code for answer in answers[:5]] == [200] * 5
     assert answers[-1].status_code == 429
     assert "retry-after" not in answers[-1].headers
