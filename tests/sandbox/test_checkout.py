@@ -34,6 +34,35 @@ def test_the_page_shows_what_is_bought_and_a_labelled_form(session: stripe.check
     assert "<script" not in page.text
 
 
+def test_who_pays_and_closes_the_tab_never_comes_back_to_the_shop(
+    client: stripe.StripeClient, session: stripe.checkout.Session, browser: Browser
+) -> None:
+    assert session.url is not None
+    assert 'name="answer" value="stay"' in browser.open(session.url).text
+    refused = browser.pay(session, "4000 0000 0000 0002", answer="stay")
+    assert (refused.status, "Your card was declined." in refused.text) == (402, True)
+    page = browser.pay(session, "4242 4242 4242 4242", answer="stay")
+    assert (page.status, page.location) == (200, None)
+    assert "<h1>Paid</h1>" in page.text
+    assert "The shop was not told by your browser." in page.text
+    assert SUCCESS_URL.split("?")[0] not in page.text
+    paid = client.v1.checkout.sessions.retrieve(session.id)
+    assert (paid.status, paid.payment_status) == ("complete", "paid")
+    assert "checkout.session.completed" in _types(client)
+
+
+@pytest.mark.parametrize("answers", [("stay", "pay"), ("pay", "stay")])
+def test_the_button_that_was_pressed_last_counts_and_is_kept_while_the_bank_asks(
+    session: stripe.checkout.Session, browser: Browser, answers: tuple[str, str]
+) -> None:
+    browser.pay(session, "4000 0000 0000 0002", answer=answers[0])
+    asked = browser.pay(session, "4000 0025 0000 3155", answer=answers[1])
+    assert (asked.status, asked.location) == (303, f"/checkout/{session.id}/authenticate")
+    done = browser.open(str(asked.location), {"answer": "complete"})
+    stayed = (200, None), (303, SUCCESS_URL.replace("{CHECKOUT_SESSION_ID}", session.id))
+    assert (done.status, done.location) == stayed[answers[1] == "pay"]
+
+
 def test_a_good_card_subscribes_and_returns_to_the_shop(
     client: stripe.StripeClient, session: stripe.checkout.Session, browser: Browser
 ) -> None:

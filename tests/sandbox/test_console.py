@@ -45,6 +45,16 @@ def test_a_delivery_is_shown_with_its_attempts_and_payload(
     assert browser.open("/deliveries/dlv_none").status == 404
 
 
+def test_an_endpoints_signing_secret_is_folded_away_until_it_is_asked_for(
+    client: stripe.StripeClient, browser: Browser, receiver: Receiver, endpoint: Any
+) -> None:
+    other = client.v1.webhook_endpoints.create({"url": receiver.url + "/other", "enabled_events": ["charge.updated"]})
+    page = browser.open("/deliveries").text
+    for made in (endpoint, other):
+        folded = f'<details class="secret"><summary>Reveal signing secret</summary><code>{made.secret}</code></details>'
+        assert page.count(str(made.secret)) == page.count(folded) == 1
+
+
 def test_it_is_sent_again_from_its_page_and_from_the_events(
     client: stripe.StripeClient, controls: Controls, browser: Browser, receiver: Receiver, endpoint: Any
 ) -> None:
@@ -149,7 +159,8 @@ def test_a_rate_limit_is_told_as_stripe_tells_it(sandbox: Running, controls: Con
     assert refused.headers["stripe-should-retry"] == "true"
 
     controls.post("faults", api_errors=[], api_calls_a_second=5)
-    answers = [call() for _ in range(8)]
+    with httpx.Client(headers={"Authorization": f"Bearer {KEY}"}) as quick:  # one connection: 8 calls within a second
+        answers = [quick.get(f"{sandbox.url}/v1/customers") for _ in range(8)]
     assert [answer.status_code for answer in answers[:5]] == [200] * 5
     assert answers[-1].status_code == 429
     assert "retry-after" not in answers[-1].headers

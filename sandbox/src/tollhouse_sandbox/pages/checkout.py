@@ -38,6 +38,7 @@ def checkout(world: World, request: Request, key: str) -> Response:
     if errors or means is None:
         return _form(world, session, typed, errors)
     name = typed["holder"] if isinstance(means, Account) else typed["name"]
+    world.keep_private(session["id"], stays=form.get("answer") == "stay")
     return _follow(world, session, sessions.pay(world, session, means, typed["email"], name), typed)
 
 
@@ -86,11 +87,24 @@ def intent_authentication(world: World, request: Request, key: str) -> Response:
 
 def _follow(world: World, session: Doc, outcome: sessions.Outcome, typed: dict[str, str]) -> Response:
     if outcome.state == "complete":
-        return redirect(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
+        return _stayed(world, session) if world.private(session["id"]).get("stays") else redirect(_way_back(session))
     if outcome.state == "authenticate":
         return redirect(f"/checkout/{session['id']}/authenticate")
     decline = outcome.decline or Decline("card_declined", "Your card was declined.")
     return _form(world, session, typed, card_form.errors_of(decline))
+
+
+def _way_back(session: Doc) -> str:
+    """The shop's page for who has paid."""
+    return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _stayed(world: World, session: Doc) -> Response:
+    """For who pays and closes the tab: no page of the shop's is opened, so that only webhooks tell it."""
+    paid = world.store.get("checkout.session", session["id"]) or session
+    title = {"paid": "Paid", "unpaid": "Your bank has been asked"}.get(paid["payment_status"], "All done")
+    text = "The shop was not told by your browser. It hears of this by webhook alone. You can close this page."
+    return page(world, "notice.html", title=title, text=text, link=None)
 
 
 def _takes_codes(session: Doc) -> bool:
@@ -155,11 +169,10 @@ def _closed(world: World, session: Doc | None) -> Response:
         text = "Check the link: this payment page does not exist."
         return page(world, "notice.html", status=404, title="Page not found", text=text, link=None)
     if session["status"] == "complete":
-        back = session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"])
         text = "You have paid. Nothing more is to be done here."
         if session["payment_status"] == "unpaid":
             text = "Your bank has been asked for the payment, which takes some days. Nothing more is to be done here."
-        return page(world, "notice.html", title="Payment complete", text=text, link=(back, "Continue"))
+        return page(world, "notice.html", title="Payment complete", text=text, link=(_way_back(session), "Continue"))
     link = (session["cancel_url"], "Back") if session["cancel_url"] else None
     text = "The time to pay on this page is over, and nothing was charged. Go back and start again."
     return page(world, "notice.html", status=410, title="This page has expired", text=text, link=link)

@@ -43,6 +43,7 @@ def deliveries(world: World, request: Request) -> Response:
         "deliveries.html",
         endpoints=list(world.store.newest("webhook_endpoint")),
         counts=counts,
+        secrets={key: (world.store.get("private", key) or {}).get("secret") for key in counts},
         rows=found[:_MOST],
         total=len(found),
         asked=asked,
