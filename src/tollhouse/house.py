@@ -6,6 +6,7 @@ from tollhouse.admission.desk import Admission
 from tollhouse.billing.checks import WebhookLog
 from tollhouse.billing.desk import Desk
 from tollhouse.billing.intake import Intake
+from tollhouse.billing.last_health import LastHealth
 from tollhouse.billing.stripe.gateway import StripeGateway
 from tollhouse.catalog.model import Catalog
 from tollhouse.customers.directory import Directory
@@ -42,3 +43,4 @@ class House:
     intake: Intake
     operations: Desk
     strangers: Throttle = field(default_factory=strangers_throttle)
+    payment_health: LastHealth = field(default_factory=LastHealth)

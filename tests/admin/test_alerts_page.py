@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.web.street import Person, Street
-from tollhouse.alerts.incidents import newest_alerts, open_alert, watch
+from tollhouse.alerts.incidents import look, newest_alerts, open_alert, write
 from tollhouse.alerts.telling import Readers, tell
 from tollhouse.billing.counting import Tally
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE
@@ -26,7 +26,8 @@ async def happen(aurion: Street) -> None:
             now - 2 * DAY,
         )
         await tell(tx, READERS, HOUR, now - 2 * DAY + MINUTE)
-        await watch(tx, None, now - 2 * DAY + 2 * HOUR)
+        then = now - 2 * DAY + 2 * HOUR
+        await write(tx, await look(tx, None, then), then)
         await open_alert(
             tx,
             OperatorAlert("second_subscription:sub_1", "high", "Two subscriptions", "She pays twice.", "Cancel one."),

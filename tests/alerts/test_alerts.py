@@ -18,10 +18,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.postgres import free_port
+from tollhouse.alerts import queries
 from tollhouse.alerts.actions import Messenger, deliver, watch_and_tell
 from tollhouse.alerts.channels.email import Mailer, Sender
 from tollhouse.alerts.channels.webhook import Caller
-from tollhouse.alerts.incidents import newest_alerts
+from tollhouse.alerts.incidents import look, newest_alerts, write
 from tollhouse.billing.counting import Tally
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from tollhouse.kernel.facts import Fact, OperatorAlert, PaymentFailed
@@ -228,6 +229,71 @@ async def test_the_first_letter_names_what_made_the_health_critical(
     assert postbox.subjects == ["[AURION, staging] critical: Payments are critical (+ 1)"]
     assert "Mend it." in postbox.text(0)
     assert "https://aurion.app/admin/webhooks" in postbox.text(0)
+
+
+@pytest.mark.row("U7")
+async def test_watching_takes_the_writers_turn_only_where_something_changes(
+    store: AnyStore, staff: Messenger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = Tally()
+    tally.add("payment_failed", store.clock.now_ms())
+    async with store.transaction() as tx:
+        await tally.write(tx)
+    await put(store, broken("custom"), broken("unmapped_price:price_1"), broken("inbox_parked:cus_1"))
+    await work(store, staff)
+    await work(store, staff, 11 * SECOND)
+    written = 0
+    transaction = type(store).transaction
+
+    def counted(self: AnyStore) -> object:
+        nonlocal written
+        written += 1
+        return transaction(self)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(store), "transaction", counted)
+    for _ in range(3):
+        assert await watch_and_tell(store, staff) == 0
+    assert written == 0
+    store.clock.test_offset_ms += 6 * HOUR  # the reminders are due, and the health is good again
+    assert await watch_and_tell(store, staff) > 0
+    assert written > 0
+
+
+async def test_what_happens_again_while_it_is_judged_over_goes_on(store: AnyStore, staff: Messenger) -> None:
+    await put(store, broken("inbox_parked:cus_1"))
+    await deliver_all(store, staff)
+    async with store.reading() as tx:
+        changes = await look(tx, None, store.clock.now_ms())
+    assert [found.key for found in changes.over] == ["inbox_parked:cus_1"]
+    await put(store, broken("inbox_parked:cus_1"))
+    await deliver_all(store, staff)
+    async with store.transaction() as tx:
+        await write(tx, changes, store.clock.now_ms())
+        (alert,) = await newest_alerts(tx)
+    assert (alert.happened, alert.ended_at) == (2, None)
+
+
+async def test_whether_an_alert_is_over_is_found_by_an_index(store: AnyStore) -> None:
+    postgres = store.dialect == "postgresql"
+    begin = "explain " if postgres else "explain query plan "
+    async with store.transaction() as tx:
+        await tx.execute(FILL)
+    if postgres:
+        async with store.transaction() as tx:
+            await tx.execute(Sql("analyze inbox"))
+    async with store.reading() as tx:
+        for sql, index in ((queries.PARKED_OF, "ix_inbox_subject"), (queries.REFUSED_WAITING, "ix_inbox_parked")):
+            values = {"name": "cus_none"} if sql.parameters else {}
+            rows = await tx.fetch(Sql(begin + sql.text), **values)
+            plan = "\n".join(str(row["QUERY PLAN" if postgres else "detail"]) for row in rows)
+            assert index in plan or (postgres and "ix_inbox_parked" in plan)  # none is parked: that index is empty
+
+
+FILL = Sql(
+    "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 5000)"
+    " insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
+    " select 'stripe', 'evt_' || n, 'invoice.paid', 'cus_' || n, '{}', n, 'done', 0, n from numbers"
+)
 
 
 async def test_what_is_over_before_it_was_told_is_never_told(

@@ -70,6 +70,17 @@ def world_of(product: Served) -> World:
     return World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
 
 
+@pytest.mark.row("U6", "U11")
+async def test_whoever_is_turned_away_in_maintenance_is_no_failed_payment(product: Served) -> None:
+    await product.customer("ada")
+    await switch_on(product)
+    assert {answer.status_code for answer in await every_beginning(product)} == {503}
+    found = await product.client.get("/health/payments")
+    assert (found.status_code, found.json()["status"]) == (200, "healthy")
+    assert found.json()["metrics"]["failedPayments"] == 0
+    assert await world_of(product).facts("operator.alert") == []
+
+
 @pytest.mark.row("U11")
 async def test_every_way_to_begin_answers_503_with_retry_after(product: Served) -> None:
     await product.customer("ada")

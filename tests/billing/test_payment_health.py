@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
+import httpx
 import pytest
 
 from tests.billing.test_http import SECRET, Served, event, served
 from tests.billing.world import FAILS_LATER, PAYS, World
-from tollhouse.alerts.incidents import open_alert, open_alerts, watch
-from tollhouse.billing import actions
-from tollhouse.billing.counting import Counts, payments_since, read_counts
-from tollhouse.billing.health import judge, read_health
+from tollhouse.alerts.incidents import look, open_alert, open_alerts, write
+from tollhouse.billing import actions, last_health, queries
+from tollhouse.billing.counting import Counts, Kind, payments_since, read_counts
+from tollhouse.billing.health import PaymentHealth, judge, read_health
 from tollhouse.billing.model import Invoice
 from tollhouse.billing.refused import ask_about_refused
 from tollhouse.billing.stripe import sign
 from tollhouse.house import House
-from tollhouse.kernel.clock import DAY, HOUR
+from tollhouse.kernel.clock import DAY, HOUR, MINUTE
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.settings import MonitoringSettings
-from tollhouse.store import Sql, schema
+from tollhouse.store import Sql, Tx, schema
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
 
@@ -31,6 +34,12 @@ SETTINGS = MonitoringSettings(HOUR, 10, 25, 5, 15, 6 * HOUR, None, None)
 async def counts(world: World, back_ms: int = HOUR) -> Counts:
     async with world.store.reading() as tx:
         return await read_counts(tx, world.store.clock.now_ms() - back_ms)
+
+
+async def ask_health(product: Served) -> httpx.Response:
+    """What is so now, not what was so a second ago."""
+    product.house.payment_health.forget()
+    return await product.client.get("/health/payments")
 
 
 @pytest.mark.row("U5")
@@ -158,14 +167,14 @@ async def product(upgraded_url: str) -> AsyncIterator[Served]:
 
 @pytest.mark.row("U6")
 async def test_the_page_answers_in_its_shape_and_with_its_status(product: Served) -> None:
-    quiet = await product.client.get("/health/payments")
+    quiet = await ask_health(product)
     assert (quiet.status_code, quiet.json()["status"]) == (200, "healthy")
     assert list(quiet.json()) == ["status", "metrics", "rates", "lastActivity"]
     assert quiet.json()["rates"] == {"paymentFailureRate": 0.0, "webhookFailureRate": 0.0}
     assert quiet.json()["lastActivity"] == {"hasRecentActivity": False, "lastPayment": None, "lastWebhook": None}
 
     await product.send(event(), sign(event().decode(), SECRET, product.now_seconds))
-    seen = (await product.client.get("/health/payments")).json()
+    seen = (await ask_health(product)).json()
     assert (seen["metrics"]["webhookEvents"], seen["lastActivity"]["hasRecentActivity"]) == (1, True)
     assert seen["lastActivity"]["lastWebhook"].endswith("Z")
 
@@ -184,7 +193,7 @@ async def test_webhooks_that_a_wrong_secret_refuses_are_critical_until_they_come
         assert refused.status_code == 400
     while await ask_about_refused(house.store, house.stripe):
         pass
-    bad = await product.client.get("/health/payments")
+    bad = await ask_health(product)
     assert (bad.status_code, bad.json()["status"]) == (503, "critical")
     assert bad.json()["metrics"]["failedWebhooks"] == len(payloads)
     async with house.store.reading() as tx:
@@ -197,7 +206,7 @@ async def test_webhooks_that_a_wrong_secret_refuses_are_critical_until_they_come
     for payload in payloads:
         assert (await product.send(payload, sign(payload.decode(), SECRET, product.now_seconds))).status_code == 200
     await world.work()
-    good = await product.client.get("/health/payments")
+    good = await ask_health(product)
     assert (good.status_code, good.json()["metrics"]["failedWebhooks"]) == (200, 0)
     async with house.store.reading() as tx:
         subscription = await actions.subscription_of(tx, customer)
@@ -223,7 +232,7 @@ async def test_a_wrong_secret_is_over_once_an_event_is_verified_and_not_by_a_rep
     async def open_keys() -> list[str]:
         now = house.store.clock.now_ms()
         async with house.store.transaction() as tx:
-            await watch(tx, None, now)
+            await write(tx, await look(tx, None, now), now)
             return [found.key for found in await open_alerts(tx)]
 
     await refuse_all()
@@ -263,7 +272,7 @@ async def test_a_stranger_raises_no_alarm(product: Served) -> None:
         body = event(f"evt_made_up_{number}")
         await product.send(body, sign(body.decode(), "whsec_made_up", product.now_seconds))
     assert await ask_about_refused(house.store, house.stripe) == 0
-    assert (await product.client.get("/health/payments")).json()["metrics"]["failedWebhooks"] == 0
+    assert (await ask_health(product)).json()["metrics"]["failedWebhooks"] == 0
 
 
 @pytest.mark.row("U6")
@@ -275,13 +284,13 @@ async def test_a_page_that_cannot_be_opened_is_our_failure_and_ages_out(product:
     await world.control("faults", api_errors=[{"status": 400, "count": 1_000, "path": "/v1/checkout"}])
     answer = await product.ask("/billing/checkout", plan="starter", user_id="user_123")
     assert answer.status_code >= 400
-    found = await product.client.get("/health/payments")
+    found = await ask_health(product)
     assert (found.status_code, found.json()["metrics"]["failedPayments"]) == (503, 1)
     assert [fact["key"] for fact in await world.facts("operator.alert")] == ["payments_failing"]
 
     await product.ask("/billing/checkout", plan="nothing", user_id="user_123")  # the caller's mistake is none of ours
     house.store.clock.test_offset_ms += HOUR + 60_000
-    later = await product.client.get("/health/payments")
+    later = await ask_health(product)
     assert (later.status_code, later.json()["status"], later.json()["metrics"]["failedPayments"]) == (200, "healthy", 0)
 
 
@@ -289,7 +298,7 @@ async def test_a_page_that_cannot_be_opened_is_our_failure_and_ages_out(product:
 async def test_the_counters_survive_a_restart(product: Served, upgraded_url: str) -> None:
     await product.send(event(), sign(event().decode(), SECRET, product.now_seconds))
     async with served(upgraded_url, STRIPE_WEBHOOK_SECRET=SECRET) as again:
-        assert (await again.client.get("/health/payments")).json()["metrics"]["webhookEvents"] == 1
+        assert (await ask_health(again)).json()["metrics"]["webhookEvents"] == 1
 
 
 @pytest.mark.row("U6")
@@ -307,6 +316,60 @@ async def test_what_cannot_be_told_is_said_so(product: Served, upgraded_url: str
 async def test_the_health_reads_the_window_of_the_settings(world: World) -> None:
     async with world.store.reading() as tx:
         assert (await read_health(tx, SETTINGS, world.store.clock.now_ms())).window_ms == HOUR
+
+
+@pytest.mark.row("U6")
+async def test_however_many_ask_the_database_is_asked_once_a_second(
+    product: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def counted(*given: Any) -> PaymentHealth:
+        nonlocal asked
+        asked += 1
+        return await read_health(*given)
+
+    monkeypatch.setattr(last_health, "read_health", counted)
+    answers = await asyncio.gather(*(product.client.get("/health/payments") for _ in range(20)))
+    assert ({answer.status_code for answer in answers}, asked) == ({200}, 1)
+    monkeypatch.setattr(last_health, "KEPT_SECONDS", 0.0)
+    product.house.payment_health.forget()
+    for _ in range(2):
+        await product.client.get("/health/payments")
+    assert asked == 3
+
+
+async def test_the_counts_of_years_are_read_by_their_key(world: World) -> None:
+    assert get_args(Kind) == queries.KINDS
+    now = world.store.clock.now_ms() // MINUTE * MINUTE
+    async with world.store.transaction() as tx:
+        for kind in ("payment_succeeded", "webhook_received"):
+            await tx.execute(FILL, kind=kind, now=now)
+    if world.store.dialect == "postgresql":
+        async with world.store.transaction() as tx:
+            await tx.execute(Sql("analyze payment_count"))
+    async with world.store.reading() as tx:
+        found = await read_counts(tx, now - 10 * MINUTE)
+        assert (found.succeeded, found.webhooks, found.last_payment_at) == (10, 10, now - MINUTE)
+        for sql, values in ((queries.COUNTS, {"since": now - HOUR}), (queries.LAST_COUNTED, {})):
+            plan = await plan_of(tx, sql, **values)
+            assert "Seq Scan" not in plan
+            assert not re.search(r"SCAN payment_count", plan)
+            assert re.search(r"kind=|pk_payment_count", plan)
+
+
+FILL = Sql(
+    "with recursive back(n) as (select 1 union all select n + 1 from back where n < 20000)"
+    " insert into payment_count (kind, minute, number, last_at)"
+    f" select :kind, :now[[::bigint]] - n * {MINUTE}, 1, :now[[::bigint]] - n * {MINUTE} from back"
+)
+
+
+async def plan_of(tx: Tx, sql: Sql, **values: int) -> str:
+    """How the database would read it."""
+    postgres = tx.dialect == "postgresql"
+    rows = await tx.fetch(Sql(("explain " if postgres else "explain query plan ") + sql.text), **values)
+    return "\n".join(str(row["QUERY PLAN" if postgres else "detail"]) for row in rows)
 
 
 def _encoded(found: dict[str, Any]) -> bytes:

@@ -7,8 +7,8 @@ from tollhouse.alerts.channels.email import Mailer, Sender, render
 from tollhouse.alerts.channels.email.rendering import sender_of
 from tollhouse.alerts.channels.email.transport import NOT_CONFIGURED
 from tollhouse.alerts.channels.webhook import Caller
-from tollhouse.alerts.incidents import declined, open_alert, watch
-from tollhouse.alerts.telling import Readers, tell
+from tollhouse.alerts.incidents import declined, look, open_alert, write
+from tollhouse.alerts.telling import Readers, any_to_tell, tell
 from tollhouse.billing.health import read_health
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.facts import AlertTold, MailRequested, OperatorAlert, PaymentFailed
@@ -102,13 +102,23 @@ def _document(messenger: Messenger, item: Outgoing) -> bytes:
 
 
 async def watch_and_tell(store: Store, messenger: Messenger) -> int:
-    """Open and end alerts as things stand, and tell what there is to tell. The number of alerts told now."""
+    """Open and end alerts as things stand, and tell what there is to tell. The number of alerts told now.
+
+    It comes every few seconds, so it only reads, and takes the writer's turn where something changes.
+    """
     now = store.clock.now_ms()
     watching = messenger.watching
-    async with store.transaction() as tx:
-        await watch(tx, await read_health(tx, watching, now) if watching is not None else None, now)
-        if watching is None:
+    async with store.reading() as tx:
+        changes = await look(tx, await read_health(tx, watching, now) if watching is not None else None, now)
+    if changes:
+        async with store.transaction() as tx:
+            await write(tx, changes, now)
+    if watching is None:
+        return 0
+    async with store.reading() as tx:
+        if not await any_to_tell(tx, watching.remind_after_ms, now):
             return 0
+    async with store.transaction() as tx:
         return await tell(tx, messenger.readers, watching.remind_after_ms, now)
 
 

@@ -1,5 +1,7 @@
 """What is wrong, kept as one open alert however often it happens; it ends when it is so no longer."""
 
+import msgspec
+
 from tollhouse.alerts import queries
 from tollhouse.alerts.model import Alert
 from tollhouse.billing.counting import is_signature_refused
@@ -12,12 +14,8 @@ from tollhouse.store import Row, Sql, Tx
 
 HEALTH_KEY = "payments_health"
 MOST_OPEN = 1_000
-_STILL: dict[str, Sql] = {
-    "inbox_parked": queries.PARKED_OF,
-    "webhook_signature": queries.REFUSED_WAITING,
-    "unmapped_price": queries.UNMAPPED,
-    "second_subscription": queries.SECOND,
-}
+_STILL: dict[str, Sql] = {"inbox_parked": queries.PARKED_OF, "webhook_signature": queries.REFUSED_WAITING}
+_EVERY: dict[str, Sql] = {"unmapped_price": queries.UNMAPPED, "second_subscription": queries.SECOND}
 _QUIET_MS = {"payments_failing": HOUR, "payment_declined": HOUR}
 
 
@@ -41,28 +39,52 @@ def declined(failed: PaymentFailed) -> OperatorAlert:
     )
 
 
-async def watch(tx: Tx, health: PaymentHealth | None, now: int) -> None:
-    """Open what the health says, and end what is over. `health` is None where nothing is watched."""
-    if health is not None:
-        if health.status == "healthy":
-            await tx.execute(queries.END, key=HEALTH_KEY, now=now)
-        else:
-            await open_alert(tx, _of_health(health), health.status, now)
-    for found in await open_alerts(tx):
+class Changes(msgspec.Struct, frozen=True):
+    """What is to be written: an alert of the health, and those that are over."""
+
+    health: OperatorAlert | None
+    over: tuple[Alert, ...]
+
+    def __bool__(self) -> bool:
+        return self.health is not None or bool(self.over)
+
+
+async def look(tx: Tx, health: PaymentHealth | None, now: int) -> Changes:
+    """What differs from what is open, found by reading alone. `health` is None where nothing is watched."""
+    opened = await open_alerts(tx)
+    known = next((found for found in opened if found.key == HEALTH_KEY), None)
+    ill = _of_health(health) if health is not None and health.status != "healthy" else None
+    new = ill if ill is not None and (known is None or known.severity != ill.severity) else None
+    over = [known] if known is not None and health is not None and ill is None else []
+    every: dict[str, set[str]] = {}
+    for found in opened:
         kind, _, name = found.key.partition(":")
         if kind == HEALTH_KEY:
             continue
-        still = _STILL.get(kind)
-        if still is None:
-            over = found.last_at <= now - _QUIET_MS.get(kind, DAY)
+        if kind in _EVERY:
+            if kind not in every:
+                every[kind] = {row["name"] for row in await tx.fetch(_EVERY[kind])}
+            still = name in every[kind]
+        elif kind in _STILL:
+            sql = _STILL[kind]
+            still = await tx.fetch_one(sql, **({"name": name} if sql.parameters else {})) is not None
         else:
-            over = await tx.fetch_one(still, **({"name": name} if still.parameters else {})) is None
+            still = found.last_at > now - _QUIET_MS.get(kind, DAY)
         if (
-            over and kind == "webhook_signature"
-        ):  # what was refused may be applied by a replay, and the secret still wrong
-            over = not await is_signature_refused(tx, now)
-        if over:
-            await tx.execute(queries.END, key=found.key, now=now)
+            not still and kind == "webhook_signature"
+        ):  # a replay applies what was refused, and the secret is wrong still
+            still = await is_signature_refused(tx, now)
+        if not still:
+            over.append(found)
+    return Changes(new, tuple(over))
+
+
+async def write(tx: Tx, changes: Changes, now: int) -> None:
+    """Open and end what `look` found; what happened once more in between goes on."""
+    if changes.health is not None:
+        await open_alert(tx, changes.health, changes.health.severity, now)
+    for found in changes.over:
+        await tx.execute(queries.END, id=found.id, happened=found.happened, now=now)
 
 
 def _of_health(health: PaymentHealth) -> OperatorAlert:

@@ -30,21 +30,35 @@ class Readers(msgspec.Struct, frozen=True):
     by_webhook: bool
 
 
+async def any_to_tell(tx: Tx, remind_after_ms: int, now: int) -> bool:
+    """Whether `tell` may find something: a look that takes no lock and no writer's turn."""
+    return any(alerts for _, alerts, _ in await _to_tell(tx, remind_after_ms, now, lock=False))
+
+
 async def tell(tx: Tx, readers: Readers, remind_after_ms: int, now: int) -> int:
     """Put what there is to tell into the outbox; the number of alerts told."""
-    opened = await _to_open(tx, now)
-    reminded = [alert_of(row) for row in await tx.fetch(queries.TO_REMIND, before=now - remind_after_ms)]
-    ended = [alert_of(row) for row in await tx.fetch(queries.TO_END)]
-    for kind, alerts, mark in (
-        ("opened", opened, queries.TOLD), ("reminder", reminded, queries.REMINDED), ("ended", ended, queries.END_TOLD),
-    ):  # fmt: skip
+    number = 0
+    for kind, alerts, mark in await _to_tell(tx, remind_after_ms, now, lock=True):
         await _put(tx, readers, kind, alerts, mark, now)
-    return len(opened) + len(reminded) + len(ended)
+        number += len(alerts)
+    return number
 
 
-async def _to_open(tx: Tx, now: int) -> list[Alert]:
+async def _to_tell(tx: Tx, remind_after_ms: int, now: int, *, lock: bool) -> list[tuple[str, list[Alert], Sql]]:
+    """(kind of letter, what it tells, how that is marked as told)."""
+
+    async def found(sql: Sql, **parameters: int) -> list[Alert]:
+        return [alert_of(row) for row in await tx.fetch(queries.LOCK[sql] if lock else sql, **parameters)]
+
+    return [
+        ("opened", await _ripe(tx, await found(queries.TO_OPEN), now), queries.TOLD),
+        ("reminder", await found(queries.TO_REMIND, before=now - remind_after_ms), queries.REMINDED),
+        ("ended", await found(queries.TO_END), queries.END_TOLD),
+    ]
+
+
+async def _ripe(tx: Tx, waiting: list[Alert], now: int) -> list[Alert]:
     """What opened and has waited long enough; the others that are open go along."""
-    waiting = [alert_of(row) for row in await tx.fetch(queries.TO_OPEN)]
     if not any(found.opened_at + WAITS_MS.get(found.severity, 0) <= now for found in waiting):
         return []
     last = await tx.fetch_one(queries.LAST_LETTER)

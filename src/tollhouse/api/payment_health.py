@@ -7,7 +7,7 @@ import structlog
 from litestar import Response, get
 
 from tollhouse.api.answers import NO_SECURITY, TheHouse, answers_with, json_answer
-from tollhouse.billing.health import PaymentHealth, read_health
+from tollhouse.billing.health import PaymentHealth
 from tollhouse.kernel.clock import rfc3339
 
 NO_STORE = {"cache-control": "no-store"}
@@ -69,12 +69,12 @@ class UnknownHealth(msgspec.Struct, frozen=True):
     | answers_with(UnknownHealth, "It cannot be told", 500),
 )  # fmt: skip
 async def payment_health(house: TheHouse) -> Response[Any]:
-    """200 while healthy or degraded, 503 when critical, 500 when it cannot be told (no database, or monitoring is off)."""
+    """200 while healthy or degraded, 503 when critical, 500 when it cannot be told (no database, or monitoring is off).
+    The answer may be a second old."""
     if not house.settings.stripe.monitoring_enabled:
         return _unknown("STRIPE_MONITORING_ENABLED is false: nothing is watched")
     try:
-        async with house.store.reading() as tx:
-            found = await read_health(tx, house.settings.monitoring, house.store.clock.now_ms())
+        found = await house.payment_health.read(house.store, house.settings.monitoring)
     except Exception as error:  # whatever it is: a watcher from outside must hear that nobody can tell
         log.error("health.payments_unknown", error=f"{type(error).__name__}: {error}")
         return _unknown("the database does not answer")

@@ -106,13 +106,11 @@ def _declines(status: str, attempts: int) -> int:
 
 async def read_counts(tx: Tx, since: int) -> Counts:
     """What happened from the minute of `since` on: at most nine kinds, a row for each minute in which there was one."""
-    found = {
-        row["kind"]: (int(row["number"]), row["last_at"])
-        for row in await tx.fetch(queries.COUNTS, since=since // MINUTE * MINUTE)
-    }
+    rows = await tx.fetch(queries.COUNTS, since=since // MINUTE * MINUTE)
+    found = {row["kind"]: int(row["number"]) for row in rows}
 
     def number(kind: Kind) -> int:
-        return found.get(kind, (0, None))[0]
+        return found.get(kind, 0)
 
     last = {row["kind"]: row["last_at"] for row in await tx.fetch(queries.LAST_COUNTED)}
     payments = [last[kind] for kind in ("payment_succeeded", "payment_declined", "payment_failed") if kind in last]

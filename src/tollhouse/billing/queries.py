@@ -190,14 +190,30 @@ KEEP_AND_COUNT = Sql(
     " on conflict (kind, minute) do update set number = payment_count.number + excluded.number,"
     " last_at = greatest(payment_count.last_at, excluded.last_at)) select id from kept"
 )
+# The kinds stand in the text: the key is (kind, minute), and a range of minutes alone would read the whole table.
+KINDS = (
+    "payment_succeeded",
+    "payment_declined",
+    "payment_failed",
+    "webhook_received",
+    "webhook_failed",
+    "webhook_mended",
+    "webhook_refused",
+    "signature_refused",
+    "signature_verified",
+)
+_EVERY_KIND = "kind in ('" + "', '".join(KINDS) + "')"
 COUNTS = Sql(
-    "select kind, sum(number) as number, max(last_at) as last_at from payment_count where minute >= :since group by kind"
+    f"select kind, sum(number) as number from payment_count where {_EVERY_KIND} and minute >= :since group by kind"
 )
 LAST_COUNTED = Sql(
-    "select kind, last_at from payment_count newest where minute ="
-    " (select max(minute) from payment_count same where same.kind = newest.kind)"
+    " union all ".join(
+        f"select * from (select kind, last_at from payment_count where kind = '{kind}' order by minute desc limit 1)"
+        f" as last_{kind}"
+        for kind in KINDS
+    )
 )
-FORGET_COUNTS = Sql("delete from payment_count where minute < :before")
+FORGET_COUNTS = Sql(f"delete from payment_count where {_EVERY_KIND} and minute < :before")
 
 # --- Webhooks whose signature was refused ---------------------------------------------------------------------------
 REFUSE_WEBHOOK = Sql(

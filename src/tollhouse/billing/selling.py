@@ -40,11 +40,15 @@ async def start_pack_checkout(
 
 @asynccontextmanager
 async def _watched(till: Till, what: str) -> AsyncIterator[None]:
-    """Where the page cannot be opened, by our fault or Stripe's, that is counted and told; the error goes on."""
+    """Where the page cannot be opened, by our fault or Stripe's, that is counted and told; the error goes on.
+
+    Maintenance is nobody's fault: staff want nothing to be sold.
+    """
     try:
         yield
     except (Unavailable, ConfigurationError, InvalidRequest) as error:
-        if not isinstance(error, InvalidRequest) or error.code.startswith("stripe_"):
+        stripes_or_ours = not isinstance(error, InvalidRequest) or error.code.startswith("stripe_")
+        if stripes_or_ours and error.code != "maintenance":
             await _count_ours(till, what, error)
         raise
 
