@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.billing.drills import accounts_in
-from tests.web.street import Person, Street, opened
+from tests.web.street import Person, Street, hidden_fields, opened
 from tollhouse.billing import pausing, rollback
 from tollhouse.billing.account import HANDLED_EVENTS, ROLLBACK_KEY
+from tollhouse.billing.rolling_back import Roller
 from tollhouse.billing.stripe import StripeAccount
 from tollhouse.identity.actions import set_staff_role
+from tollhouse.kernel import background
 from tollhouse.store import Sql
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
@@ -41,6 +44,12 @@ class Desk:
 
     async def refused(self, action: str = "", **fields: str) -> tuple[int, str]:
         answer = await self.grace.submit(PATH, f"{PATH}{action}", **fields)
+        return answer.status_code, answer.text
+
+    async def refused_late(self, action: str, **fields: str) -> tuple[int, str]:
+        """As `refused`, from a page that was loaded when the form was still on it."""
+        token = hidden_fields(await self.page(), PATH)
+        answer = await self.grace.client.post(f"{PATH}{action}", data=token | fields)
         return answer.status_code, answer.text
 
     async def enabled(self) -> tuple[bool, str | None]:
@@ -141,6 +150,49 @@ async def test_one_that_stopped_says_why_and_goes_on(desk: Desk) -> None:
     folder.unlink()
     assert await desk.send("/rollback", typed="test", **choices) == "rolled_back"
     assert "It stopped before" not in await desk.page()
+
+
+@pytest.mark.row("U10")
+async def test_while_one_is_under_way_it_is_not_undone_nor_the_other_way_round(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.2)
+    go_on, backing_up, enabling = asyncio.Event(), Roller._back_up, Roller._enable
+
+    async def back_up(roller: Roller, found: rollback.Rollback) -> str:
+        await go_on.wait()
+        return await backing_up(roller, found)
+
+    async def enable(roller: Roller, found: rollback.Rollback) -> str:
+        await go_on.wait()
+        return await enabling(roller, found)
+
+    async def ended() -> str:
+        go_on.set()
+        for _ in range(500):
+            if not (await desk.street.house.operations.state()).busy:
+                break
+            await asyncio.sleep(0.02)
+        go_on.clear()
+        return await desk.page()
+
+    monkeypatch.setattr(Roller, "_back_up", back_up)
+    monkeypatch.setattr(Roller, "_enable", enable)
+    choices = {"endpoints": "on", "backup": "on", "rollback-for": "1h"}
+    assert await desk.send("/rollback", typed="test", **choices) == "goes_on"
+    page = await desk.page()
+    assert "It is being worked on" in page
+    assert 'action="/admin/maintenance/undo"' not in page
+    status, page = await desk.refused_late("/undo", typed="test")
+    assert (status, "wait until it has ended" in page) == (409, True)
+    assert 'action="/admin/maintenance/undo"' in await ended()
+    assert (await desk.enabled())[0] is False
+
+    assert await desk.send("/undo", typed="test") == "goes_on"
+    status, page = await desk.refused_late("/rollback", typed="test", **choices)
+    assert (status, "wait until it has ended" in page) == (409, True)
+    assert "Not rolled back" in await ended()
+    assert await desk.enabled() == (True, None)
 
 
 async def test_the_page_is_for_staff_and_its_forms_for_nobody_elses_page(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from tollhouse.kernel.errors import Conflict
 from tollhouse.settings import Settings
 from tollhouse.store.opening import AnyStore
 
-ROLLBACK, RESUME = "stripe-rollback", "stripe-resume"
+ROLLBACK, UNDO, RESUME = "stripe-rollback", "stripe-rollback-undo", "stripe-resume"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class State(msgspec.Struct, frozen=True):
     waiting: int
     rollback: Rollback | None
     rollbacks: list[Rollback]
-    busy: bool  # this process is at a roll-back or a resumption
+    busy: bool  # this process is at a roll-back, its undoing or a resumption
 
 
 class Desk:
@@ -50,7 +50,7 @@ class Desk:
                 now, await maintenance.current(tx, now), await maintenance.history(tx), await pausing.open_pause(tx),
                 await pausing.pauses(tx), await pausing.waiting(tx), await rollback.open_rollback(tx),
                 await rollback.rollbacks(tx),
-                self._background.is_running(ROLLBACK) or self._background.is_running(RESUME),
+                any(self._background.is_running(name) for name in (ROLLBACK, UNDO, RESUME)),
             )  # fmt: skip
 
     async def pause(self, *, by_whom: str, reason: str) -> Pause:
@@ -71,14 +71,16 @@ class Desk:
 
     async def roll_back(self, options: Options, *, by_whom: str, typed: str) -> bool:
         """Roll back, or go on with it. True when it is done; it goes on otherwise. Raises as `Roller.roll_back`, and Conflict
-        `not_confirmed` unless the environment's name was typed."""
+        `not_confirmed` unless the environment's name was typed, `busy` while this process undoes one."""
         self._require_confirmed(typed)
+        self._require_idle(UNDO, "a roll-back is being undone")
         return await self._begin(ROLLBACK, lambda gateway: self._roller(gateway).roll_back(options, by_whom=by_whom))
 
     async def undo(self, *, by_whom: str, typed: str) -> bool:
-        """Undo the roll-back that is open. As `roll_back`."""
+        """Undo the roll-back that is open. As `roll_back`; Conflict `busy` while this process is still rolling back."""
         self._require_confirmed(typed)
-        return await self._begin(ROLLBACK, lambda gateway: self._roller(gateway).undo(by_whom=by_whom))
+        self._require_idle(ROLLBACK, "the roll-back is still under way")
+        return await self._begin(UNDO, lambda gateway: self._roller(gateway).undo(by_whom=by_whom))
 
     def _require_confirmed(self, typed: str) -> None:
         name = self.settings.environment
@@ -86,6 +88,10 @@ class Desk:
             raise Conflict(
                 "nothing was done: the environment's name was not typed", code="not_confirmed", fix=f"type {name}"
             )
+
+    def _require_idle(self, other: str, what: str) -> None:
+        if self._background.is_running(other):
+            raise Conflict(f"nothing was done: {what}", code="busy", fix="wait until it has ended, then do it again")
 
     def _roller(self, gateway: StripeAccount) -> Roller:
         return Roller(self.store, self.catalog, gateway, self.settings)
