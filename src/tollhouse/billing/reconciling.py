@@ -33,6 +33,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 NIGHT_MS = 3 * HOUR  # after midnight, UTC
 NIGHTLY = "nightly"
 LINKED = "linked at Stripe to"
+EVERY_DIFFERENCE = 10_000
 UNREADABLE = "error"  # the field of a line that tells why a customer could not be compared
 
 log = structlog.get_logger(__name__)
@@ -220,6 +221,27 @@ async def begin(
         now=now,
     )  # fmt: skip
     return await read_run(tx, identifier)
+
+
+async def reconcile_customer(
+    store: Store, catalog: Catalog, gateway: StripeGateway, customer: str, *, by_whom: str, why: str
+) -> tuple[Run, list[Found]]:
+    """Repair one customer at once. Unfinished where a worker has taken it first; then it goes on there.
+
+    Raises NotFound `not_linked`, Paused, and Unavailable when Stripe does not answer: a worker then goes on with it.
+    """
+    async with store.transaction() as tx:
+        only = await stripe_id_of(tx, customer)
+        run = await begin(tx, by_whom=by_whom, why=why, dry_run=False, now=store.clock.now_ms(), only=only)
+    reconciler = Reconciler(store, catalog, gateway)
+    try:
+        while run.finished_at is None:
+            run, _ = await reconciler.step(run)
+    except Conflict as error:
+        if error.code != "reconciliation_running":
+            raise
+    async with store.reading() as tx:
+        return await read_run(tx, run.id), await differences_of_run(tx, run.id, EVERY_DIFFERENCE)
 
 
 async def run_due(store: Store) -> Run | None:
