@@ -13,6 +13,7 @@ from tollhouse.api import decisions, health, payment_health, runbooks
 from tollhouse.api import test_clock as test_clock_api
 from tollhouse.api.alerts import alert_routes
 from tollhouse.api.app import build_app
+from tollhouse.api.beside import beside_routes
 from tollhouse.api.billing import billing_routes
 from tollhouse.api.catalog import catalog_routes
 from tollhouse.api.customers import customer_routes
@@ -122,6 +123,7 @@ def build_application(house: House) -> Litestar:
         payment_health.payment_health,
         *alert_routes(),
         *event_routes(),
+        *beside_routes(),
         *([test_clock_api.routes(house)] if house.settings.test_clock else []),
         *web.routes(house),
         *admin.routes(house),

@@ -165,3 +165,29 @@ def test_a_purchase_that_nobody_told_us_of_is_found_shown_and_repaired(
     assert json.loads(command("stripe", "reconcile", "--json").out)["differences"] == []
     unknown = command("stripe", "reconcile", "--customer", "nobody")
     assert (unknown.status, "fix:" in unknown.err) == (1, True)
+
+
+@pytest.mark.row("U9")
+def test_one_customer_is_shown_beside_stripes_own_record(
+    command: CommandLine, database_url: str, sandbox: Running
+) -> None:
+    schema.upgrade(database_url)
+    command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9", "--json")
+    plan = json.loads(command("stripe", "reconcile", "--dry-run", "--json").out)["differences"][0]
+    customer = plan["customer"]
+
+    shown = command("stripe", "show", customer)
+    assert shown.status == 0
+    assert "plan\tfree (version 1)\tstarter (version 1)" in shown.out
+    assert "9.00 USD a month" in shown.out
+    assert json.loads(command("stripe", "reconcile", "--json").out)["run"]["different"] == 1
+    document = json.loads(command("stripe", "show", customer, "--json").out)
+    assert document["stripe"]["differences"] == []
+    assert document["ours"]["subscription"]["id"] == document["stripe"]["subscriptions"][0]["id"]
+
+    command.set(STRIPE_SECRET_KEY="")
+    keyless = command("stripe", "show", customer)
+    assert keyless.status == 1
+    assert document["ours"]["subscription"]["id"] in keyless.out
+    assert "STRIPE_SECRET_KEY is missing" in keyless.err
+    assert "fix:" in keyless.err

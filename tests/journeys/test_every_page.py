@@ -88,7 +88,8 @@ async def test_pages_for_staff(aurion: Town, page: Page) -> None:
     await page.goto(f"{aurion.url}/admin?search=grace")
     await page.get_by_role("link", name=email).click()
     await expect(page.get_by_role("heading", name="Book")).to_be_visible()
-    await look(aurion, page, (page.url.removeprefix(aurion.url),))
+    customer = page.url.removeprefix(aurion.url)
+    await look(aurion, page, (customer, f"{customer}/stripe"))
 
 
 async def test_the_keyboard_reaches_the_content_and_the_menu(aurion: Town, page: Page) -> None:

@@ -5,6 +5,7 @@ from litestar.di import Provide
 
 from tollhouse.admin import (
     alerts,
+    beside,
     events,
     hooks,
     invoices,
@@ -33,6 +34,7 @@ def routes(house: House) -> list[Router]:
                 *moves.HANDLERS,
                 *pages.HANDLERS,
                 *alerts.HANDLERS,
+                *beside.HANDLERS,
                 *events.HANDLERS,
                 *invoices.HANDLERS,
                 *hooks.HANDLERS,

@@ -160,7 +160,7 @@ async def _save_subscription(
         "created_at": subscription.created_at,
         "period_start": item.period_start,
         "period_end": item.period_end,
-        "cancel_at": _ends_at(subscription, item.period_end),
+        "cancel_at": ends_at(subscription, item.period_end),
         "ended_at": subscription.ended_at,
         "second_since": second_since,
         **_later_columns(picture, subscription, item.quantity),
@@ -189,7 +189,7 @@ def _later_columns(picture: _Picture, subscription: Subscription, quantity: int)
     }
 
 
-def _ends_at(subscription: Subscription, period_end: int) -> int | None:
+def ends_at(subscription: Subscription, period_end: int) -> int | None:
     """The date on which it is known to end."""
     if subscription.cancel_at is not None:
         return subscription.cancel_at
@@ -255,7 +255,7 @@ async def _write_books(
         owing, past_due_at = standing_of(picture.snapshot, chosen, catalog.terms.grace_ms)
         written = await ledger.set_subscription(
             tx, catalog, customer, picture.versions[chosen.id], now, anchor=chosen.anchor,
-            ends_at=_ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
+            ends_at=ends_at(chosen, item.period_end), standing="blocked" if standing == "blocked" else owing,
             past_due_at=past_due_at, metadata=_note(chosen, past_due_at), book=book,
         )  # fmt: skip
         return await _grant(tx, catalog, customer, picture, due, now), written.state.plan

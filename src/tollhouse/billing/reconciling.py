@@ -11,22 +11,20 @@ import msgspec
 import structlog
 
 from tollhouse.billing import queries
-from tollhouse.billing.applying import FenceLost, apply
+from tollhouse.billing.applying import FenceLost
+from tollhouse.billing.comparing import Difference, apply_and_compare, what_differs
 from tollhouse.billing.linking import link_of_customer, link_of_stripe
 from tollhouse.billing.looking import look
 from tollhouse.billing.model import Link, Snapshot
-from tollhouse.billing.packs import has_arrived
 from tollhouse.billing.pausing import Paused, require_applying
 from tollhouse.billing.strangers import call_for, find_strangers
 from tollhouse.billing.stripe import Pace, StripeGateway
 from tollhouse.catalog.model import Catalog
-from tollhouse.kernel.clock import DAY, HOUR, MINUTE, rfc3339
+from tollhouse.kernel.clock import DAY, HOUR, MINUTE
 from tollhouse.kernel.errors import Conflict, NotFound, TollhouseError, Unavailable
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
-from tollhouse.kernel.units import unscale
-from tollhouse.ledger.book import open_book
-from tollhouse.store import Row, Store, Tx, Value, cell_of, outbox
+from tollhouse.store import Row, Store, Tx, cell_of, outbox
 
 CHUNK = 20
 AT_ONCE = 4
@@ -34,19 +32,11 @@ LEASE_MS = 5 * MINUTE
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 NIGHT_MS = 3 * HOUR  # after midnight, UTC
 NIGHTLY = "nightly"
-EVERY = 1_000_000
 LINKED = "linked at Stripe to"
+EVERY_DIFFERENCE = 10_000
 UNREADABLE = "error"  # the field of a line that tells why a customer could not be compared
 
 log = structlog.get_logger(__name__)
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """One thing that Stripe says otherwise than our books did."""
-
-    field: str
-    ours: str | None
-    stripes: str | None
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -83,13 +73,6 @@ class Found(msgspec.Struct, frozen=True):
     stripes: str | None
     at: int
     repaired: bool
-
-
-class _Undo(Exception):
-    """Ends a dry run's transaction, and takes what was found out of it."""
-
-    def __init__(self, differences: tuple[Difference, ...]) -> None:
-        self.differences = differences
 
 
 class Reconciler:
@@ -211,26 +194,17 @@ class Reconciler:
         raise Unavailable(f"{link.id} changes faster than it can be compared", code="fence_lost", fix="run it again")
 
     async def _settle(self, run: Run, link: Link, snapshot: Snapshot) -> tuple[Difference, ...]:
-        """Apply the look and compare before with after, in one transaction; a dry run takes it back."""
+        """Apply the look and compare before with after, in one transaction; a dry run applies nothing."""
         customer, now = link.customer, self._now()
-        try:
-            async with self.store.transaction() as tx:
-                await require_applying(tx, unless=run.dry_run)
-                before = await _facts(tx, self.catalog, customer, snapshot, now)
-                await apply(tx, self.catalog, link, snapshot, now)
-                after = await _facts(tx, self.catalog, customer, snapshot, now)
-                differences = tuple(
-                    Difference(field, before.get(field), after.get(field))
-                    for field in sorted(before.keys() | after.keys())
-                    if before.get(field) != after.get(field)
-                )
-                if run.dry_run:
-                    raise _Undo(differences)
-                await _keep(tx, run, customer, differences, now, True)
-        except _Undo as undone:
-            differences = undone.differences
+        if run.dry_run:
+            differences = await what_differs(self.store, self.catalog, link, snapshot, now)
             async with self.store.transaction() as tx:
                 await _keep(tx, run, customer, differences, now, False)
+            return differences
+        async with self.store.transaction() as tx:
+            await require_applying(tx)
+            differences = await apply_and_compare(tx, self.catalog, link, snapshot, now)
+            await _keep(tx, run, customer, differences, now, True)
         return differences
 
 
@@ -247,6 +221,27 @@ async def begin(
         now=now,
     )  # fmt: skip
     return await read_run(tx, identifier)
+
+
+async def reconcile_customer(
+    store: Store, catalog: Catalog, gateway: StripeGateway, customer: str, *, by_whom: str, why: str
+) -> tuple[Run, list[Found]]:
+    """Repair one customer at once. Unfinished where a worker has taken it first; then it goes on there.
+
+    Raises NotFound `not_linked`, Paused, and Unavailable when Stripe does not answer: a worker then goes on with it.
+    """
+    async with store.transaction() as tx:
+        only = await stripe_id_of(tx, customer)
+        run = await begin(tx, by_whom=by_whom, why=why, dry_run=False, now=store.clock.now_ms(), only=only)
+    reconciler = Reconciler(store, catalog, gateway)
+    try:
+        while run.finished_at is None:
+            run, _ = await reconciler.step(run)
+    except Conflict as error:
+        if error.code != "reconciliation_running":
+            raise
+    async with store.reading() as tx:
+        return await read_run(tx, run.id), await differences_of_run(tx, run.id, EVERY_DIFFERENCE)
 
 
 async def run_due(store: Store) -> Run | None:
@@ -313,54 +308,6 @@ async def _next_links(tx: Tx, run: Run) -> list[Link]:
         return [] if found is None else [found]
     rows = await tx.fetch(queries.LINKS_AFTER, after=run.after, most=CHUNK)
     return [Link(row["id"], row["customer"], row["sync_seq"]) for row in rows]
-
-
-async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int) -> dict[str, str]:
-    """What our books say of all that Stripe decides, by field; of the packs that it says are paid."""
-    state = (await open_book(tx, catalog, customer, now)).state
-    at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
-    facts = {
-        "plan": f"{state.plan} (version {state.plan_version})",
-        "standing": state.standing,
-        "ends": _moment(state.ends_at),
-        "past due from": _moment(state.past_due_at),
-    }
-    for row in await tx.fetch(queries.SUBSCRIPTIONS, **at):
-        name = row["id"]
-        facts |= {
-            f"{name} status": row["status"],
-            f"{name} price": f"{row['price']}, {row['amount_minor']} {row['currency']} a {row['every']}",
-            f"{name} period": f"{_moment(row['period_start'])} to {_moment(row['period_end'])}",
-            f"{name} ends": _moment(row["cancel_at"]),
-            f"{name} changes": _later(row),
-        }
-    for row in await tx.fetch(queries.INVOICES, **at, most=EVERY):
-        name = row["id"]
-        facts |= {
-            f"{name} status": row["status"],
-            f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
-            f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
-            f"{name} given back": f"{row['refunded_minor'] or 0} {row['currency']}",
-        }
-    for row in await tx.fetch(queries.GRANTED, **at):
-        month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
-        facts[f"{row['subscription']} credits of {row['plan']}, {month}"] = "granted"
-    for purchase in snapshot.purchases:
-        granted = await has_arrived(tx, customer, purchase.session)
-        facts[f"{purchase.session} pack {purchase.pack}"] = "granted" if granted else "not granted"
-    for meter, lots in state.lots.items():
-        facts[f"{meter} left"] = str(unscale(sum(lot.remaining for lot in lots), catalog.meters[meter].decimals))
-    return facts
-
-
-def _later(row: Row) -> str:
-    if row["later_plan"] is None:
-        return "never"
-    return f"{row['later_plan']}, {row['later_amount_minor']} {row['currency']} a {row['later_every']}, {_moment(row['later_at'])}"
-
-
-def _moment(at: int | None) -> str:
-    return "never" if at is None else rfc3339(at)
 
 
 async def _keep(tx: Tx, run: Run, customer: str, differences: tuple[Difference, ...], now: int, repaired: bool) -> None:

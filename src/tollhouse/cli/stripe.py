@@ -20,6 +20,7 @@ from tollhouse.cli.stripe_listen import listen
 from tollhouse.cli.stripe_pause import pause, resume
 from tollhouse.cli.stripe_rollback import rollback
 from tollhouse.cli.stripe_setup import setup
+from tollhouse.cli.stripe_show import show
 from tollhouse.cli.stripe_validate import validate
 from tollhouse.cli.unmapped import unmapped
 from tollhouse.customers.actions import create_or_get, resolve
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
     group.command("pause")(pause)
     group.command("resume")(resume)
     group.command("payments")(payments)
+    group.command("show")(show)
     group.command("unmapped")(unmapped)
     app.add_typer(group, name="stripe")
 
