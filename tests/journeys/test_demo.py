@@ -130,9 +130,14 @@ def test_processes_that_outlive_a_killed_demo_keep_their_data(tmp_path: Path) ->
     """Killed the hard way, it leaves its two processes; the next demo says how to stop them, and touches nothing."""
     folder, port = tmp_path / "demo", two_free_ports()
     line = [sys.executable, "-m", "tollhouse", "demo", "--dir", str(folder), "--port", str(port)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as first:
+    said = tmp_path / "said"
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=errors, text=True) as first,
+    ):
         assert first.stdout is not None
         assert first.stdout.readline() == f"ready http://127.0.0.1:{port}\n"
+        assert "maintenance" not in said.read_text(), "what the people of the demo did in the past is no news"
         first.kill()
     left = [int(number) for number in (folder / "aurion" / "lock").read_text().split()[1:]]
     try:
