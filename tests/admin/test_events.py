@@ -13,7 +13,7 @@ from tollhouse.billing import events as events_room
 from tollhouse.billing.events import count_events, find_events, read_filter, replay_all
 from tollhouse.kernel.clock import DAY, MINUTE, rfc3339
 from tollhouse.kernel.errors import InvalidRequest, NotFound
-from tollhouse.store import Sql, Tx
+from tollhouse.store import Sql, Tx, inbox
 
 CARD = "4242" * 4
 INSERT = Sql(
@@ -36,8 +36,9 @@ async def kept(aurion: Street, number: int, status: str = "parked", **changes: o
 
 
 async def found(aurion: Street, **given: str) -> list[str]:
-    async with aurion.house.store.reading() as tx:
-        return [event.id for event in await find_events(tx, read_filter(given))]
+    store = aurion.house.store
+    async with store.reading() as tx:
+        return [event.id for event in await find_events(tx, read_filter(given, store.clock.now_ms()))]
 
 
 @pytest.fixture
@@ -130,19 +131,54 @@ async def test_every_page_of_a_hundred_thousand_is_read_by_an_index(aurion: Stre
             ("done", "ix_inbox_received_at"),
         ):
             assert index in await plan_of(tx, status, now)
-    async with store.transaction() as tx:
-        assert await replay_all(tx, read_filter({"status": "parked"}), now) == 100
+    assert await replay_all(store, read_filter({"status": "parked"})) == 100
 
 
-async def plan_of(tx: Tx, status: str, now: int) -> str:
+async def test_a_replay_of_many_takes_a_few_hundred_at_a_time(aurion: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_room, "REPLAYED_AT_ONCE", 3)
+    for number in range(8):
+        await kept(aurion, number, "done")
+    sizes: list[int] = []
+    replay = inbox.replay_all
+
+    async def counted(tx: Tx, source: str, ids: list[str], now: int) -> int:
+        sizes.append(len(ids))
+        if len(sizes) == 2:
+            raise RuntimeError("killed")
+        return await replay(tx, source, ids, now)
+
+    monkeypatch.setattr(inbox, "replay_all", counted)
+    every = read_filter({"status": "done"})
+    with pytest.raises(RuntimeError, match="killed"):
+        await replay_all(aurion.house.store, every)
+    assert len(await found(aurion, status="pending")) == 3
+    assert await replay_all(aurion.house.store, every) == 5  # it goes on where it was killed
+    assert sizes == [3, 3, 3, 2]
+
+
+async def test_a_search_in_texts_looks_at_thirty_days_unless_told_otherwise(aurion: Street, grace: Person) -> None:
+    old = await kept(aurion, 31 * 24 * 60, error="Stripe said no")
+    older = await kept(aurion, 32 * 24 * 60, "done", error="Stripe said no")
+    assert await found(aurion, status="parked", search="said no") == [old]
+    assert await found(aurion, search="said no") == []
+    assert await found(aurion, search="said no", since="2000-01-01") == [old, older]
+    assert await found(aurion, search=older) == [older]  # an id is found however old
+    page = (await grace.open("/admin/webhooks?status=all&search=said+no")).text
+    assert "The last 30 days were searched" in page
+    async with aurion.house.store.reading() as tx:
+        plan = await plan_of(tx, "all", 0, "event")
+    assert "ix_inbox_received_at" not in plan
+
+
+async def plan_of(tx: Tx, status: str, now: int, by: str = "") -> str:
     """How the database would read a page in the middle."""
-    text = events_room._LIST["" if status == "all" else status].text
+    sql = events_room._LIST["" if status == "all" else status, by]
     begin = "explain " if tx.dialect == "postgresql" else "explain query plan "
     values = {
         "source": "stripe", "since": 0, "until": 1 << 60, "type": "", "type_like": "!!", "subject": "", "search": "",
         "search_like": "%%", "before": now - 50_000, "before_id": "evt_1050000", "most": 50,
     }  # fmt: skip
-    rows = await tx.fetch(Sql(begin + text), **values)  # type: ignore[arg-type]
+    rows = await tx.fetch(Sql(begin + sql.text), **{name: values[name] for name in sql.parameters})  # type: ignore[arg-type]
     return "\n".join(str(row["QUERY PLAN" if tx.dialect == "postgresql" else "detail"]) for row in rows)
 
 

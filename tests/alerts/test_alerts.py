@@ -373,14 +373,19 @@ async def test_the_webhook_is_signed_by_the_convention_and_tried_again(store: An
 
 
 async def test_an_address_where_nobody_listens_is_told_with_its_fix(store: AnyStore, staff: Messenger) -> None:
-    async with receiver([404]) as (url, _):
+    async with receiver([404, 410]) as (url, taken):
         by_webhook = Messenger(
             staff.sender, staff.mailer, "staging", "en", staff.staff_url, None, Caller(url, SECRET), SETTINGS
         )  # fmt: skip
         await put(store, broken("custom"))
         await work(store, by_webhook)
         await work(store, by_webhook, 11 * SECOND)
-    async with store.reading() as tx:
-        (kept,) = await tx.fetch(Sql("select error from outbox where parked_at is not null"))
+        async with store.reading() as tx:
+            (kept,) = await tx.fetch(Sql("select error, parked_at from outbox where fact = 'alert.told'"))
+        for _ in range(2):
+            await work(store, by_webhook, MINUTE)
+        assert len({headers["webhook-id"] for headers, _ in taken}) == 1  # it comes once the receiver is back
+        assert len(taken) == 3
+    assert kept["parked_at"] is None
     assert "nothing receives alerts there (404)" in str(kept["error"])
     assert "check ALERT_WEBHOOK_URL" in str(kept["error"])

@@ -80,6 +80,12 @@ async def test_what_never_arrived_is_fetched_and_counted(world: World) -> None:
     assert done.proof.listed >= len(handled)
     assert done.fetched == done.proof.listed - 2
     assert done.proof.complete
+    async with world.store.reading() as tx:
+        (received,) = await tx.fetch(
+            Sql("select sum(number) as number from payment_count where kind = 'webhook_received'")
+        )
+        every = await tx.fetch(Sql("select id from inbox where type <> 'tollhouse.look_again'"))
+    assert received["number"] == len(every)
     assert (await world.state(customer)).plan == "starter"
     async with world.store.reading() as tx:
         kept = {row["id"] for row in await tx.fetch(Sql("select id from inbox"))}

@@ -11,6 +11,7 @@ from tollhouse.billing.actions import read_event, replay
 from tollhouse.billing.events import (
     MOST_COUNTED,
     STATUSES,
+    EventFilter,
     count_events,
     find_events,
     masked_payload,
@@ -20,6 +21,7 @@ from tollhouse.billing.events import (
 )
 from tollhouse.kernel.errors import InvalidRequest, NotFound
 from tollhouse.pages.visiting import AnyRequest, read_form
+from tollhouse.store import Tx
 
 PAGE = 50
 FIELDS = ("status", "type", "customer", "since", "until", "search")
@@ -30,17 +32,24 @@ def _asked(query: dict[str, str]) -> dict[str, str]:
     return dict.fromkeys(FIELDS, "") | {"status": "parked"} | {name: query[name] for name in FIELDS if query.get(name)}
 
 
+async def _count(tx: Tx, wanted: EventFilter) -> int | None:
+    """How many; unknown where something is searched for: to count is to read all of it."""
+    return None if wanted.search else await count_events(tx, wanted)
+
+
 @get("/admin/webhooks")
 async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     """Stripe's events: what is parked waits for somebody here."""
     visit = await receive_staff(office, request)
     query = visit.shell.query
-    asked, wrong, events, total = _asked(query), None, [], 0
+    asked, wrong, events, recent = _asked(query), None, [], False
+    total: int | None = 0
     try:
         async with office.house.store.reading() as tx:
-            wanted = read_filter(asked)
+            wanted = read_filter(asked, office.now())
+            recent = wanted.recent
             events = await find_events(tx, wanted, before=query.get("before", ""), most=PAGE + 1)
-            total = await count_events(tx, wanted)
+            total = await _count(tx, wanted)
     except (InvalidRequest, NotFound) as error:
         wrong = error
     done = query.get("done", "")
@@ -51,7 +60,8 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
         "filtered": any(asked[name] for name in FIELDS[1:]),
         "wrong": wrong,
         "total": total,
-        "many": total >= MOST_COUNTED,
+        "many": total is not None and total >= MOST_COUNTED,
+        "recent": recent,
         "statuses": (*STATUSES, "all"),
         "done": int(done) if done.isdecimal() and len(done) < 10 else None,
     }
@@ -64,8 +74,11 @@ async def replay_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     visit = await receive_staff(office, request)
     asked = _asked(visit.shell.query)
     async with office.house.store.reading() as tx:
-        total = await count_events(tx, read_filter(asked))
-    values = {"asked": asked, "total": total, "many": total >= MOST_COUNTED}
+        wanted = read_filter(asked, office.now())
+        total = await _count(tx, wanted)
+    values = {
+        "asked": asked, "total": total, "many": total is not None and total >= MOST_COUNTED, "recent": wanted.recent,
+    }  # fmt: skip
     return office.pages.render("events_replay.html", visit.shell, values, cookies=visit.cookies)
 
 
@@ -74,8 +87,7 @@ async def replay_all_form(office: TheOffice, request: AnyRequest) -> Redirect:
     """Handle every event again that matches."""
     visit = await receive_staff(office, request)
     fields = await read_form(office, request, visit)
-    async with office.house.store.transaction() as tx:
-        number = await replay_all(tx, read_filter(_asked(fields)), office.now())
+    number = await replay_all(office.house.store, read_filter(_asked(fields), office.now()))
     office.house.bells.inbox.set()
     return Redirect(f"/admin/webhooks?status=pending&done={number}", status_code=303)
 

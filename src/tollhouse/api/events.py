@@ -56,7 +56,9 @@ async def list_webhooks(house: TheHouse, request: AnyRequest) -> EventPage:
     if not limit.isdecimal() or not 1 <= int(limit[:9]) <= LARGEST_PAGE:
         raise InvalidRequest(f"limit is a whole number from 1 to {LARGEST_PAGE}", fix="leave it out for 50")
     async with house.store.reading() as tx:
-        found = await find_events(tx, read_filter(query), before=query.get("before", ""), most=int(limit) + 1)
+        found = await find_events(
+            tx, read_filter(query, house.store.clock.now_ms()), before=query.get("before", ""), most=int(limit) + 1
+        )
     page = found[: int(limit)]
     return EventPage([view_event(event) for event in page], page[-1].place if len(found) > len(page) else None)
 
@@ -84,9 +86,8 @@ async def replay_webhook(house: TheHouse, request: AnyRequest, event: FromPath[s
 async def replay_webhooks(house: TheHouse, request: AnyRequest, data: JSONBody[ReplayRequest]) -> Replayed:
     """Handle every event again that matches."""
     await staff_caller(house, request)
-    wanted = read_filter(msgspec.structs.asdict(data))
-    async with house.store.transaction() as tx:
-        number = await replay_all(tx, wanted, house.store.clock.now_ms())
+    wanted = read_filter(msgspec.structs.asdict(data), house.store.clock.now_ms())
+    number = await replay_all(house.store, wanted)
     house.bells.inbox.set()
     return Replayed(number)
 

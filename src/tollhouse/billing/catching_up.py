@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from tollhouse.billing import pausing
+from tollhouse.billing.counting import Tally
 from tollhouse.billing.pausing import Pause, Proof
 from tollhouse.billing.stripe import EVENTS_PAGE, StripeAccount, read_event
 from tollhouse.billing.syncing import SOURCE, Syncer
@@ -54,15 +55,19 @@ async def store_missing(
     older_than: str | None = None
     while True:
         page = await gateway.events(since=begin // 1000, older_than=older_than)
+        came = []
+        for payload in page:
+            event = read_event(payload)
+            came.append((event.id, event.type, event.subject, payload.decode()))
         async with store.transaction() as tx:
-            now, missing = store.clock.now_ms(), 0
-            for payload in page:
-                event = read_event(payload)
-                text = payload.decode()
-                missing += await inbox.receive(tx, SOURCE, event.id, event.type, event.subject, text, now)
-                ids.append(event.id)
+            now = store.clock.now_ms()
+            missing = len(await inbox.receive_all(tx, SOURCE, came, now)) if came else 0
             if missing:
+                tally = Tally()
+                tally.add("webhook_received", now, missing)
+                await tally.write(tx)
                 await counted(tx, missing)
+        ids += [row[0] for row in came]
         told("listed", len(ids), 0)
         if len(page) < EVENTS_PAGE:
             return Listed(begin, tuple(ids), begin < store.clock.now_ms() - KEPT_MS)

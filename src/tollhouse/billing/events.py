@@ -15,11 +15,13 @@ from tollhouse.customers.actions import resolve
 from tollhouse.kernel.clock import DAY, parse_rfc3339, rfc3339
 from tollhouse.kernel.errors import InvalidRequest, NotFound
 from tollhouse.kernel.masking import mask, mask_text
-from tollhouse.store import Row, Sql, Tx
+from tollhouse.store import Row, Sql, Store, Tx, inbox
 from tollhouse.store.inbox import Event
 
 STATUSES = ("parked", "pending", "done")
 MOST_COUNTED = 100_000
+RECENT_MS = 30 * DAY
+REPLAYED_AT_ONCE = 500
 LONGEST_TEXT = 255
 _LAST = 1 << 60
 
@@ -27,34 +29,33 @@ _FIELDS = "id, type, subject, status, received_at, attempts, due_at, done_at, fa
 _WANTED = (
     "source = :source and received_at >= :since and received_at < :until"
     " and (:type = '' or type = :type or type like :type_like escape '!') and (:subject = '' or subject = :subject)"
-    " and (:search = '' or id = :search or subject = :search or lower(type) like :search_like escape '!'"
-    " or lower(coalesce(error, '')) like :search_like escape '!')"
 )
+# How something is searched stands in the text too: by an id there is an index, by a part of a text there is none.
+_SEARCH = {
+    "": "",
+    "event": " and id = :search",
+    "customer": " and subject = :search",
+    "text": " and (id = :search or subject = :search or lower(type) like :search_like escape '!'"
+    " or lower(coalesce(error, '')) like :search_like escape '!')",
+}
 # The status stands in the text: the index of what is parked is of use for that one alone.
 _OF = {"": "", **{status: f" and status = '{status}'" for status in STATUSES}}
-_LIST = {
-    status: Sql(
-        f"select {_FIELDS} from inbox where {_WANTED}{of} and (received_at, id) < (:before, :before_id)"
-        " order by received_at desc, id desc limit :most"
-    )
-    for status, of in _OF.items()
-}
+_SHAPES = {(status, by): f"{of}{found}" for status, of in _OF.items() for by, found in _SEARCH.items()}
+_PAGE = "and (received_at, id) < (:before, :before_id) order by received_at desc, id desc limit :most"
+_LIST = {shape: Sql(f"select {_FIELDS} from inbox where {_WANTED}{of} {_PAGE}") for shape, of in _SHAPES.items()}
 _COUNT = {
-    status: Sql(f"select count(*) as number from (select 1 from inbox where {_WANTED}{of} limit :most) as counted")
-    for status, of in _OF.items()
+    shape: Sql(f"select count(*) as number from (select 1 from inbox where {_WANTED}{of} limit :most) as counted")
+    for shape, of in _SHAPES.items()
 }
-_REPLAY = {
-    status: Sql(
-        "update inbox set status = 'pending', attempts = 0, due_at = :now, done_at = null, claim = null,"
-        f" claimed_until = null where {_WANTED}{of} and status <> 'pending'"
-    )
-    for status, of in _OF.items()
+_TO_REPLAY = {
+    shape: Sql(f"select received_at, id from inbox where {_WANTED}{of} and status <> 'pending' {_PAGE}")
+    for shape, of in _SHAPES.items()
 }
 
 
 class EventFilter(msgspec.Struct, frozen=True):
     """Which events: empty fields ask for nothing. Times in ms, `until` is not reached. `type` may end in `*`; `search` is an
-    id, a Stripe customer's id, or a part of a type or an error.
+    id, a Stripe customer's id, or a part of a type or an error. `recent`: the search was kept to the last 30 days.
     """
 
     status: str = ""
@@ -63,6 +64,18 @@ class EventFilter(msgspec.Struct, frozen=True):
     since: int = 0
     until: int = _LAST
     search: str = ""
+    recent: bool = False
+
+    @property
+    def by(self) -> str:
+        """How the search is done: by an event's id, by a Stripe customer's, or in the texts."""
+        named = {"evt_": "event", "cus_": "customer"}
+        return named.get(self.search[:4], "text") if self.search else ""
+
+    @property
+    def shape(self) -> tuple[str, str]:
+        """Which of the statements finds them."""
+        return self.status, self.by
 
 
 class EventLine(msgspec.Struct, frozen=True):
@@ -100,8 +113,12 @@ class EventView(msgspec.Struct, frozen=True):
     error: str | None
 
 
-def read_filter(given: Mapping[str, str]) -> EventFilter:
-    """From a query or options. Raises InvalidRequest naming what is allowed."""
+def read_filter(given: Mapping[str, str], now: int = 0) -> EventFilter:
+    """From a query or options. Raises InvalidRequest naming what is allowed.
+
+    No index finds a part of a text. So a search in texts looks at the 30 days before `now` (ms), unless it is told from or
+    until when, or for what is parked: that is little.
+    """
     status = given.get("status", "")
     if status not in ("", "all", *STATUSES):
         raise InvalidRequest(
@@ -111,10 +128,13 @@ def read_filter(given: Mapping[str, str]) -> EventFilter:
     for name, text in texts.items():
         if not text.isprintable() or len(text) > LONGEST_TEXT:
             raise InvalidRequest(f"{name} is no text of at most {LONGEST_TEXT} characters", fix="shorten it")
-    return EventFilter(
+    found = EventFilter(
         "" if status == "all" else status, texts["type"], texts["customer"], _time(given.get("since", ""), 0, 0),
         _time(given.get("until", ""), DAY, _LAST), texts["search"],
     )  # fmt: skip
+    if now and found.by == "text" and status != "parked" and not given.get("since") and not given.get("until"):
+        return msgspec.structs.replace(found, since=now - RECENT_MS, recent=True)
+    return found
 
 
 def _time(text: str, whole_day: int, otherwise: int) -> int:
@@ -137,20 +157,36 @@ async def find_events(tx: Tx, wanted: EventFilter, *, before: str = "", most: in
     known = at.isdecimal() and len(at) < 16 and identifier.isprintable()
     place = (int(at), identifier) if known else (_LAST, "")
     rows = await tx.fetch(
-        _LIST[wanted.status], **await _parameters(tx, wanted), before=place[0], before_id=place[1], most=most
+        _LIST[wanted.shape], **await _parameters(tx, wanted), before=place[0], before_id=place[1], most=most
     )
     return [_line(row) for row in rows]
 
 
 async def count_events(tx: Tx, wanted: EventFilter) -> int:
     """How many there are; at most 100,000 are counted."""
-    row = await tx.fetch_one(_COUNT[wanted.status], **await _parameters(tx, wanted), most=MOST_COUNTED)
+    row = await tx.fetch_one(_COUNT[wanted.shape], **await _parameters(tx, wanted), most=MOST_COUNTED)
     return 0 if row is None else int(row["number"])
 
 
-async def replay_all(tx: Tx, wanted: EventFilter, now: int) -> int:
-    """Let every event that matches be handled again, but those that wait for it anyway. How many."""
-    return await tx.execute(_REPLAY[wanted.status], **await _parameters(tx, wanted), now=now)
+async def replay_all(store: Store, wanted: EventFilter) -> int:
+    """Let every event that matches be handled again, but those that wait for it anyway. How many.
+
+    From the newest back, some hundreds in a transaction of their own, so that webhooks are taken meanwhile. Whoever is
+    killed in between begins again, and nothing is lost by that.
+    """
+    number, place = 0, (_LAST, "")
+    while True:
+        async with store.reading() as tx:
+            rows = await tx.fetch(
+                _TO_REPLAY[wanted.shape], **await _parameters(tx, wanted), before=place[0], before_id=place[1],
+                most=REPLAYED_AT_ONCE,
+            )  # fmt: skip
+        if rows:
+            place = (rows[-1]["received_at"], rows[-1]["id"])
+            async with store.transaction() as tx:
+                number += await inbox.replay_all(tx, SOURCE, [row["id"] for row in rows], store.clock.now_ms())
+        if len(rows) < REPLAYED_AT_ONCE:
+            return number
 
 
 async def owner_of_event(tx: Tx, subject: str) -> str | None:

@@ -17,7 +17,7 @@ from tollhouse.billing.events import (
     replay_all,
     view_event,
 )
-from tollhouse.cli.database import in_transaction, known_configuration
+from tollhouse.cli.database import in_transaction, known_configuration, opened
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table, tell
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import InvalidRequest
@@ -29,7 +29,10 @@ TypeOption = Annotated[str, typer.Option("--type", help="invoice.paid, or invoic
 CustomerOption = Annotated[str, typer.Option(help="A cus_ id, Stripe's or ours, or your own id.")]
 SinceOption = Annotated[str, typer.Option(help="From this day or time on, such as 2026-11-28.")]
 UntilOption = Annotated[str, typer.Option(help="Up to the end of this day, or to this time.")]
-SearchOption = Annotated[str, typer.Option(help="An id, or a part of a type or an error.")]
+SearchOption = Annotated[
+    str,
+    typer.Option(help="An id, or a part of a type or an error (of the last 30 days, unless parked or you say since)."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,10 +59,11 @@ def list_webhooks(
     as_json: JsonOption = False,
 ) -> None:
     """Events, the newest first, each with its error."""
-    wanted = read_filter(_given(status, kind, customer, since, until, search))
+    given = _given(status, kind, customer, since, until, search)
+    read_filter(given)
 
     async def work(tx: Tx, now: int) -> list[EventLine]:
-        return await find_events(tx, wanted, before=before, most=limit + 1)
+        return await find_events(tx, read_filter(given, now), before=before, most=limit + 1)
 
     found = asyncio.run(in_transaction(known_configuration(config), work))
     page = found[:limit]
@@ -123,12 +127,17 @@ def replay_webhooks(
     async def count(tx: Tx, now: int) -> int:
         return await count_events(tx, wanted)
 
-    async def work(tx: Tx, now: int) -> int:
-        return await replay_all(tx, wanted, now) if every else int(await replay(tx, event, now))
+    async def one(tx: Tx, now: int) -> int:
+        return int(await replay(tx, event, now))
+
+    async def all_of_them() -> int:
+        async with opened(found) as store:
+            return await replay_all(store, read_filter(given, store.clock.now_ms()))
 
     if every and not yes and sys.stdin.isatty():
-        typer.confirm(f"{asyncio.run(in_transaction(found, count))} events are handled again. Go on?", abort=True)
-    number = asyncio.run(in_transaction(found, work))
+        many = "All that match" if wanted.search else f"{asyncio.run(in_transaction(found, count))} events"
+        typer.confirm(f"{many} are handled again. Go on?", abort=True)
+    number = asyncio.run(all_of_them() if every else in_transaction(found, one))
     if as_json:
         emit_json({"replayed": number})
     else:

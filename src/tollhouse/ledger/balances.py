@@ -79,7 +79,8 @@ def _crossed(
     (had, spent), (total, used) = before, after
     remaining = max(0, total - used)
     told: list[Told] = []
-    for percent in catalog.terms.balance_thresholds:
+    # Of nothing no part can be used: who has no credits at all, or no quota any more, crosses no line of percents.
+    for percent in catalog.terms.balance_thresholds if total > 0 else ():
         if spent * 100 < percent * had and used * 100 >= percent * total:
             fact = BalanceThreshold(customer, meter.name, percent, total, used, remaining, meter.decimals, resets_at)
             told.append((fact, f"{customer}:{meter.name}:{place}:{percent}"))

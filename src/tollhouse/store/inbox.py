@@ -79,6 +79,7 @@ _REPLAY = Sql(
     " claimed_until = null"
     " where source = :source and id = :id and status <> 'pending'"
 )
+_REPLAY_EACH = Sql(f"{_REPLAY.text} returning id")
 _REPLAY_PARKED = Sql(
     "update inbox set status = 'pending', attempts = 0, due_at = :now, claim = null, claimed_until = null"
     " where source = :source and subject = :subject and status = 'parked'"
@@ -237,6 +238,11 @@ async def park(tx: Tx, event: Event, claim_id: str, *, attempts: int, error: str
 async def replay(tx: Tx, source: str, id: str, now: int) -> bool:
     """Let a parked or finished event be handled again. False when there is none, or it is pending anyway."""
     return await tx.execute(_REPLAY, source=source, id=id, now=now) > 0
+
+
+async def replay_all(tx: Tx, source: str, ids: Iterable[str], now: int) -> int:
+    """As `replay`, for each of these. How many."""
+    return len(await tx.fetch_many(_REPLAY_EACH, [{"source": source, "id": id, "now": now} for id in sorted(ids)]))
 
 
 async def replay_parked(tx: Tx, source: str, subject: str, now: int) -> int:

@@ -3,7 +3,7 @@
 import aiohttp
 
 from tollhouse.alerts.signing import signed_headers
-from tollhouse.kernel.errors import ConfigurationError, Unavailable
+from tollhouse.kernel.errors import Unavailable
 
 TIMEOUT_SECONDS = 15.0
 
@@ -16,7 +16,7 @@ class Caller:
         self._secret = secret
 
     async def send(self, identifier: str, body: bytes, now: int) -> None:
-        """Raises ConfigurationError for an address that is not there, Unavailable otherwise; each with its fix."""
+        """Raises Unavailable with the fix, whatever the answer: each is tried again for three days."""
         headers = signed_headers((self._secret,), identifier, now, body)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
@@ -31,8 +31,8 @@ class Caller:
                 setting="ALERT_WEBHOOK_URL",
                 fix="check ALERT_WEBHOOK_URL, and that its server runs",
             ) from error
-        if status in (404, 410):
-            raise ConfigurationError(
+        if status in (404, 410):  # as a proxy answers while its server starts: it may be there again
+            raise Unavailable(
                 f"nothing receives alerts there ({status})", setting="ALERT_WEBHOOK_URL", fix="check ALERT_WEBHOOK_URL"
             )
         if not 200 <= status < 300:
