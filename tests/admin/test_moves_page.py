@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from tests.web.street import Person, Street
+from tollhouse.admin import moves
+from tollhouse.billing import moves_found
 from tollhouse.billing.moves import Choice
 from tollhouse.billing.moving import Mover
 from tollhouse.store import Sql
@@ -44,6 +48,27 @@ async def test_who_would_move_and_how_far_it_is_stand_on_a_page(aurion: Street, 
     assert "Nobody would move" in page
     assert "No move yet" not in page
     assert (await ada.client.get("/admin/moves")).status_code == 403
+
+
+async def test_the_page_counts_so_many_in_small_batches_and_says_so(
+    aurion: Street, ada: Person, grace: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold_anew(aurion)
+    looked, whole = list[int](), moves_found._moves_of
+
+    async def watched(tx: Any, catalog: Any, choice: Any, rows: list[Any], now: int) -> Any:
+        looked.append(len(rows))
+        return await whole(tx, catalog, choice, rows, now)
+
+    monkeypatch.setattr(moves_found, "_moves_of", watched)
+    monkeypatch.setattr(moves_found, "AT_ONCE_BESIDE_OTHERS", 1)
+    assert "Only the first" not in (await grace.open("/admin/moves?from=&to=")).text
+    assert looked == [1, 1]
+    monkeypatch.setattr(moves, "MOST_COUNTED", 1)
+    page = (await grace.open("/admin/moves?from=&to=")).text
+    assert "Only the first 1 of these customers" in page
+    assert '<td class="number">1</td>' in page
+    assert '<td class="number">2</td>' not in page
 
 
 async def test_what_cannot_be_meant_is_told_on_the_page(aurion: Street, grace: Person) -> None:

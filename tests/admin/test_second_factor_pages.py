@@ -100,7 +100,9 @@ async def test_the_code_page_alone_leads_nowhere(aurion: Street, grace: Person) 
         assert (await stranger.open("/login/code")).headers["location"] == "/login"
         stranger.client.cookies.set("th_pending", "usr_1.9999999999999.x.y")
         answer = await stranger.submit("/login/code", "/login/code", code="000000")
-        assert answer.headers["location"] == "/login"
+        assert answer.headers["location"] == "/login?done=expired"
+        assert "That took more than ten minutes" in (await stranger.open("/login?done=expired")).text
+        assert "That took more" not in (await stranger.open("/login")).text
 
 
 async def test_new_recovery_codes_and_turning_it_off_take_a_code(aurion: Street, grace: Person) -> None:

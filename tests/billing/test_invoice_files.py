@@ -6,6 +6,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pypdf
@@ -13,6 +15,7 @@ import pytest
 
 from tests.billing.steps import stripe_id_of
 from tests.billing.world import KEY, World
+from tollhouse.alerts.actions import Messenger
 from tollhouse.billing.actions import InvoiceView, ask_again, invoices_of, read_file
 from tollhouse.billing.files import RECEIPT_WAITS_MS, RECEIPT_WITHIN_MS, Fetcher
 from tollhouse.billing.linking import tell_language
@@ -21,10 +24,13 @@ from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.stripe import StripeGateway, translate, wire
 from tollhouse.billing.stripe.downloads import LARGEST_PDF_BYTES, download
 from tollhouse.customers.language import choose_language
+from tollhouse.house import House
 from tollhouse.kernel.clock import DAY, MINUTE
 from tollhouse.kernel.errors import NotFound, Unavailable
 from tollhouse.store import Sql
 from tollhouse.store.inbox import MOST_ATTEMPTS
+from tollhouse.store.outbox import Outgoing
+from tollhouse.worker.handing import hand_over
 
 
 async def fetch(world: World, gateway: StripeGateway | None = None) -> None:
@@ -214,12 +220,24 @@ async def test_a_chosen_language_reaches_stripe_and_its_next_invoice(world: Worl
             await choose_language(tx, "usr_1", "en", world.store.clock.now_ms())
     [fact] = await world.facts("customer.language.chosen")
     assert (fact["customer"], fact["locale"]) == (ada, "en")
-    await tell_language(world.store, world.gateway, ada, "en")
+    await tell_language(world.store, world.gateway, ada)
     assert (await world.stripe("get", f"/v1/customers/{stripe_id}"))["preferred_locales"] == ["en"]
     await world.pass_days(32)
     await world.catch_up()
     await fetch(world)
     assert "Amount paid" in await pdf_of(world, ada, (await listed(world, ada))[0].id)
+
+
+async def test_a_choice_that_is_told_late_does_not_undo_a_newer_one(world: World) -> None:
+    """Stripe did not answer when the first was chosen; it is told again after the second."""
+    ada, _ = await bought(world)
+    house = cast(House, SimpleNamespace(store=world.store, stripe=world.gateway))
+    first = Outgoing("evt_1", "customer.language.chosen", ada, f'{{"customer":"{ada}","locale":"fr"}}', 1, 3, 1)
+    async with world.store.transaction() as tx:
+        await tx.execute(Sql("update customer set locale = 'en' where id = :id"), id=ada)
+    await hand_over(house, cast(Messenger, None))(first)
+    told = await world.stripe("get", f"/v1/customers/{await stripe_id_of(world, ada)}")
+    assert told["preferred_locales"] == ["en"]
 
 
 def test_credit_notes_of_either_kind_are_read() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from tests.billing.shop import AURION
 from tests.billing.test_http import SECRET, Served, event, served
-from tests.billing.world import PAYS, World
+from tests.billing.test_packs import SELLING
+from tests.billing.world import PAYS, World, opened
 from tests.cli.running import CommandLine
 from tests.support.serving import SESSION_SECRET, make_secret_key, running_server
 from tollhouse.billing import actions, maintenance
@@ -180,6 +181,28 @@ async def test_a_page_that_is_being_opened_when_it_begins_is_not_opened(world: W
         link = await actions.link_of_customer(tx, customer)
     assert link is not None
     assert await world.gateway.open_checkouts(link.id, None) == ()
+
+
+async def test_a_packs_page_that_is_being_opened_when_it_begins_is_not_opened(schema_url: str) -> None:
+    async with opened(schema_url, SELLING) as world:
+        customer = await world.customer()
+        payer = await world.payer(customer)
+        asked = world.gateway.price_of_key
+
+        async def meanwhile(lookup_key: str) -> Any:
+            async with world.store.transaction() as tx:
+                now = world.store.clock.now_ms()
+                await maintenance.switch_on(tx, by_whom="grace", reason="moving", lasts_ms=HOUR, now=now)
+            return await asked(lookup_key)
+
+        world.gateway.price_of_key = meanwhile  # type: ignore[method-assign]
+        with pytest.raises(Unavailable) as refused:
+            await actions.start_pack_checkout(world.till, payer, "small")
+        assert refused.value.code == "maintenance"
+        async with world.store.reading() as tx:
+            link = await actions.link_of_customer(tx, customer)
+        assert link is not None
+        assert await world.gateway.open_checkouts(link.id, None) == ()
 
 
 @pytest.mark.row("U11")

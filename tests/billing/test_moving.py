@@ -10,10 +10,11 @@ import pytest
 
 from tests.billing.steps import spend, subscription_id_of
 from tests.billing.world import CATALOG, World
-from tollhouse.billing import actions, moving
+from tollhouse.billing import actions, moving, pausing
 from tollhouse.billing.moves import Choice, Move, choose
 from tollhouse.billing.moves_found import find_moves
 from tollhouse.billing.moving import Mover, Progress
+from tollhouse.billing.pausing import Paused
 from tollhouse.billing.stripe import moving as at_stripe
 from tollhouse.catalog.model import Catalog, PlanVersion
 from tollhouse.kernel.errors import InvalidRequest, Unavailable
@@ -316,6 +317,58 @@ async def test_what_stripe_says_otherwise_than_our_books_is_not_moved_over(world
     assert (done.done, len(done.failed)) == (0, 1)
     assert "stripe reconcile" in done.failed[0].reason
     assert (await at_stripe_now(world, ada))[0] == 900
+
+
+@pytest.mark.row("S18", "U10")
+@pytest.mark.parametrize("when", ["before", "in the midst"])
+async def test_while_stripes_events_are_parked_no_subscriber_is_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    ada = await subscriber(world, "ada@example.com")
+    await sell(world, changed(world.catalog, "starter", sessions=250, amount=1_200))
+    whole = at_stripe.move
+
+    async def move(*arguments: Any) -> Any:
+        answer = await whole(*arguments)
+        await pausing.pause(world.store, by_whom="grace", reason="a closer look")
+        return answer
+
+    monkeypatch.setattr(at_stripe, "move", move)
+    if when == "before":
+        await pausing.pause(world.store, by_whom="grace", reason="a closer look")
+    with pytest.raises(Paused) as stopped:
+        await applied(world)
+    assert stopped.value.fix == "run `tollhouse stripe resume`"
+    assert (await world.state(ada)).plan_version == 1
+    assert await at_stripe_now(world, ada) == ((900, "1") if when == "before" else (1_200, "2"))
+    async with world.store.reading() as tx:
+        assert await tx.fetch(Sql("select customer from plan_move where failed_at is not null")) == []
+
+
+@pytest.mark.row("X4")
+async def test_our_books_do_not_follow_a_move_over_what_another_wrote_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else synchronised the customer while Stripe was asked: everything is read once more."""
+    ada = await subscriber(world, "ada@example.com")
+    await sell(world, changed(world.catalog, "starter", sessions=250, amount=1_200))
+    whole, reading, read = at_stripe.move, at_stripe.read, list[int]()
+
+    async def move(*arguments: Any) -> Any:
+        answer = await whole(*arguments)
+        async with world.store.transaction() as tx:
+            await tx.execute(Sql("update stripe_customer set sync_seq = sync_seq + 1 where customer = :ada"), ada=ada)
+        return answer
+
+    async def look(*arguments: Any) -> Any:
+        read.append((await world.state(ada)).plan_version)
+        return await reading(*arguments)
+
+    monkeypatch.setattr(at_stripe, "move", move)
+    monkeypatch.setattr(at_stripe, "read", look)
+    assert (await applied(world)).done == 1
+    assert read == [1, 1]
+    assert (await world.state(ada)).plan_version == 2
 
 
 async def test_without_stripes_key_a_subscriber_cannot_be_moved(world: World) -> None:

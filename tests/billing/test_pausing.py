@@ -14,7 +14,7 @@ from tests.billing.shop import AURION
 from tests.billing.world import World, opened
 from tests.cli.running import CommandLine
 from tests.support.serving import SESSION_SECRET
-from tollhouse.billing import catching_up, pausing
+from tollhouse.billing import catching_up, looking, pausing, syncing
 from tollhouse.billing.account import HANDLED_EVENTS
 from tollhouse.billing.catching_up import EARLIER_MS, KEPT_MS, resume
 from tollhouse.billing.pausing import Paused
@@ -123,6 +123,32 @@ async def test_nothing_else_applies_what_stripe_says_either(world: World) -> Non
     done, compared = await Reconciler(world.store, world.catalog, world.gateway).step(look)
     assert (done.failed, bool(compared[0].differences)) == (0, True)
     await go_on(world)
+    assert (await world.state(customer)).plan == "starter"
+
+
+async def test_what_was_read_of_stripe_before_a_pause_is_not_applied_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await world.customer()
+    await world.buy(customer, "starter")
+    await world.receive(await world.new_events())
+    whole = looking.look
+
+    async def look(*arguments: Any, **more: Any) -> Any:
+        seen = await whole(*arguments, **more)
+        with pytest.raises(Unavailable):  # this one is still under way
+            await pause(world)
+        return seen
+
+    monkeypatch.setattr(pausing, "UNDER_WAY_SECONDS", 0.0)
+    monkeypatch.setattr(syncing, "look", look)
+    await world.work()
+    assert (await world.state(customer)).plan == "free"
+    assert "pending" in await world.events_by_status()  # those about no customer are done
+    monkeypatch.undo()
+    done = await go_on(world)
+    assert done.proof is not None
+    assert done.proof.complete
     assert (await world.state(customer)).plan == "starter"
 
 

@@ -142,6 +142,29 @@ def test_a_plan_or_price_that_maps_to_nothing_is_told_before_anybody_is_made(
 
 
 @pytest.mark.row("S12")
+@pytest.mark.parametrize("named", ["'pro'", "''"])
+def test_who_has_only_subscriptions_that_ended_is_free_though_nobody_is_named_so(
+    old: CommandLine, database_url: str, named: str
+) -> None:
+    run(database_url, f"update legacy_users set plan = {named} where plan = 'free' or plan is null")
+    done = imported(old)
+    assert (done["imported"], done["plans"]["free"]) == (8, "free")
+    assert "" not in done["plans"]
+    for ended in ("user_2wq3Sop", "user_2wq6Kat"):
+        assert state_of(old, database_url, ended)[1].plan == "free"
+
+
+@pytest.mark.row("S12")
+def test_a_catalogue_without_free_is_told_before_anybody_is_made(old: CommandLine, database_url: str) -> None:
+    run(database_url, "update legacy_users set plan = 'pro' where plan = 'free' or plan is null")
+    file = old.directory / "tollhouse.toml"
+    file.write_text(file.read_text().replace("[plans.free]", "[plans.gratis]\nfree = true"))
+    said = old("migrate", "import")
+    assert (said.status, "--map free=PLAN" in said.err) == (1, True), said.err
+    assert rows(database_url, "customer") == []
+
+
+@pytest.mark.row("S12")
 def test_without_old_tables_it_says_where_they_are_looked_for(tollhouse: CommandLine, schema_url: str) -> None:
     (tollhouse.directory / "tollhouse.toml").write_text(sessions_toml())
     tollhouse.set(DATABASE_URL=schema_url, ENVIRONMENT="test")

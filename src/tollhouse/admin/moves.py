@@ -13,6 +13,7 @@ from tollhouse.kernel.errors import InvalidRequest
 from tollhouse.pages.visiting import AnyRequest
 
 MOST_FAILURES = 100
+MOST_COUNTED = 2_000
 
 
 @get("/admin/moves")
@@ -27,10 +28,15 @@ async def moves_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     }  # fmt: skip
     if "from" in query:
         try:
-            groups, looked = await sum_up(store, catalog, choose(catalog, source or None, (source and target) or None))
+            choice = choose(catalog, source or None, (source and target) or None)
+            groups, looked, whole = await sum_up(store, catalog, choice, MOST_COUNTED)
             locale = visit.shell.locale
             changes = [[change_told(changed, locale) for changed in group.changes] for group in groups]
-            values |= {"groups": list(zip(groups, changes, strict=True)), "looked": looked}
+            values |= {
+                "groups": list(zip(groups, changes, strict=True)),
+                "looked": looked,
+                "most": None if whole else MOST_COUNTED,
+            }
         except InvalidRequest as error:
             values["wrong"] = error.fix or error.detail
     async with store.reading() as tx:

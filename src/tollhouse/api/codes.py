@@ -153,6 +153,7 @@ CLASHES = Chapter(
         Code("not_paused", 409, "Stripe's events are not parked.", "Nothing is to be done."),
         Code("resuming", 409, "An earlier pause of Stripe's events is being resumed.", "Finish that first with `tollhouse stripe resume`."),
         Code("undoing", 409, "A roll-back of Stripe is being undone.", "Finish that first with `tollhouse stripe rollback --undo`."),
+        Code("busy", 409, "A roll-back of Stripe is under way, or being undone, and the other was asked for.", "Wait until it has ended, then do it again."),
         Code("not_rolled_back", 409, "Stripe is not rolled back.", "Nothing is to be done."),
         Code("not_confirmed", 409, "The environment's name was not typed, or another one.", "Type it as it is written."),
         Code("reconciliation_running", 409, "Another process works on this reconciliation.", "Wait until it has ended."),

@@ -15,7 +15,7 @@ from tollhouse.billing import queries
 from tollhouse.billing.counting import LOOK_AGAIN_TYPE
 from tollhouse.billing.linking import link
 from tollhouse.billing.model import OWING_STATUSES, PriceFacts, SoldPrice
-from tollhouse.billing.old_tables import OldSubscription, OldTables, OldUser
+from tollhouse.billing.old_tables import FREE, OldSubscription, OldTables, OldUser
 from tollhouse.billing.prices import PriceMap, read_prices
 from tollhouse.billing.syncing import SOURCE
 from tollhouse.catalog.model import Catalog, PlanVersion
@@ -133,14 +133,15 @@ class Importer:
 
 
 async def plans_for(tx: Tx, catalog: Catalog, old: OldTables, given: Mapping[str, str]) -> dict[str, PlanVersion]:
-    """Which plan of the catalogue each old one is: as `given`, else the one of the same name.
+    """Which plan of the catalogue each old one is: as `given`, else the one of the same name. Always of "free" too: whoever
+    has only subscriptions that have ended is on it, also where nobody is named with it.
 
     Raises InvalidRequest for a name that is none, ConfigurationError for a price of Stripe's that would buy another plan
     than its subscribers are given: they would lose theirs at the first event.
     """
     counts = await old.plans(tx)
     plans: dict[str, PlanVersion] = {}
-    for name in sorted(counts.keys() | given.keys()):
+    for name in sorted(counts.keys() | given.keys() | {FREE}):
         found = catalog.plans.get(given.get(name, name))
         if found is None:
             raise InvalidRequest(

@@ -59,10 +59,12 @@ async def ensure_stripe_customer(store: Store, gateway: StripeGateway, payer: Pa
     return known.id if known is not None else made
 
 
-async def tell_language(store: Store, gateway: StripeGateway, customer: str, locale: str) -> None:
-    """Let Stripe write to this customer, and draw its invoices, in this language; nothing for one that it does not know."""
+async def tell_language(store: Store, gateway: StripeGateway, customer: str) -> None:
+    """Let Stripe write to this customer, and draw its invoices, in the language that it reads now, whichever was chosen when
+    the fact was written: facts may be told again late. Nothing for one that Stripe does not know."""
     async with store.reading() as tx:
         known = await link_of_customer(tx, customer)
+        locale = "" if known is None else (await read_customer(tx, customer)).locale
     if known is not None:
         await gateway.describe_customer(known.id, email=None, name=None, locale=locale)
 

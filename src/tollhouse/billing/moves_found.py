@@ -1,5 +1,6 @@
 """Who is to be moved, read a few hundred accounts at a time in the order of their keys: nothing is kept in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import msgspec
@@ -16,6 +17,7 @@ from tollhouse.ledger.turning import advance
 from tollhouse.store import Row, Store, Tx, Value
 
 AT_ONCE = 500
+AT_ONCE_BESIDE_OTHERS = 50
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -45,14 +47,19 @@ async def as_published(tx: Tx, catalog: Catalog) -> Catalog:
     return await refresh(tx, msgspec.structs.replace(catalog, plans=plans))
 
 
-async def sum_up(store: Store, catalog: Catalog, choice: Choice) -> tuple[list[Group], int]:
-    """Everybody whom the choice is about, by version, and how many accounts were looked at."""
-    summary, looked = Summary(), 0
-    async for batch in find_moves(store, catalog, choice):
+async def sum_up(store: Store, catalog: Catalog, choice: Choice, most: int) -> tuple[list[Group], int, bool]:
+    """The first `most` whom the choice is about, by version; how many accounts were looked at, and whether that is all.
+    In small batches: a server that answers others meanwhile is never held up by more than one of them."""
+    summary, looked, found = Summary(), 0, 0
+    async for batch in find_moves(store, catalog, choice, AT_ONCE_BESIDE_OTHERS):
         looked += batch.looked
-        for move in batch.moves:
+        for move in batch.moves[: most - found]:
             summary.add(move)
-    return summary.groups(), looked
+        found += len(batch.moves)
+        if found > most:
+            return summary.groups(), looked, False
+        await asyncio.sleep(0)
+    return summary.groups(), looked, True
 
 
 async def moves_made(tx: Tx) -> list[Made]:

@@ -22,6 +22,7 @@ from tollhouse.billing.model import PLAN_KEY, VERSION_KEY, Item, Subscription
 from tollhouse.billing.moves import Choice, Move, target_of
 from tollhouse.billing.moves_found import find_moves, key_of
 from tollhouse.billing.moving_words import told
+from tollhouse.billing.pausing import Paused, require_applying
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway
 from tollhouse.billing.stripe import moving as at_stripe
@@ -97,7 +98,7 @@ class Mover:
 
     async def apply(self, choice: Choice, *, without_notice: bool = False) -> AsyncIterator[Progress]:
         """Move everybody who was told, or all. Raises Unavailable without Stripe's key where it is needed, and when Stripe
-        answers nobody: what was done is done."""
+        answers nobody; Paused while Stripe's events are parked, at the first subscriber. What was done is done."""
         await self._finish_begun()
         async for batch in find_moves(self.store, self.catalog, choice):
             moving = [move for move in batch.moves if move.stays is None]
@@ -186,7 +187,7 @@ class Mover:
                         raise
                     asked = error.fields.get("retry_after")
                     await asyncio.sleep(max(pause, asked if isinstance(asked, int) else 0))
-        except ConfigurationError:
+        except (ConfigurationError, Paused):
             raise
         except TollhouseError as error:
             if isinstance(error, Unavailable):
@@ -197,6 +198,7 @@ class Mover:
     async def _ask_and_follow(self, gateway: StripeGateway, choice: Choice, move: Move) -> int:
         """The subscription at Stripe, where it is not there yet; then our books, if nobody wrote to them meanwhile."""
         async with self.store.reading() as tx:
+            await require_applying(tx)
             link = await link_of_customer(tx, move.customer)
             target = target_of(self.catalog, choice, await read_state(tx, self.catalog, move.customer, self._now()))
             prices = await read_prices(tx, self.catalog)
@@ -214,6 +216,7 @@ class Mover:
             found = await at_stripe.move(gateway, found.id, item, price, metadata, key)
             item = next((each for each in found.items if each.id == item.id), item)
         async with self.store.transaction() as tx:
+            await require_applying(tx)
             if not await tx.execute(queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq):
                 raise Unavailable(f"{link.id} was synchronised by somebody else meanwhile", code="fence_lost")
             await tx.execute(

@@ -13,6 +13,8 @@ from tollhouse.kernel.errors import ConfigurationError
 from tollhouse.store import Row, Sql, Tx, Value
 
 PREFIX = "legacy_"
+FREE = "free"
+"""What whoever is named with no plan is on, and who has subscriptions that have all ended."""
 _MILLISECONDS = 100_000_000_000
 _WHOLE = ("int", "serial")
 _TEXT = ("text", "char")
@@ -169,9 +171,8 @@ _LIVE = "status in (" + ", ".join(f"'{status}'" for status in sorted(LIVE_STATUS
 
 
 def _plans_statement(users: _Table, subscriptions: _Table | None) -> Sql:
-    named = (
-        f"select {users.text('u', 'id')} as id, coalesce({users.text('u', 'plan')}, 'free') as plan from {users.name} u"
-    )
+    plan = f"coalesce(nullif({users.text('u', 'plan')}, ''), '{FREE}')"
+    named = f"select {users.text('u', 'id')} as id, {plan} as plan from {users.name} u"
     if subscriptions is not None:  # whoever is named by both counts once
         of = subscriptions.text("s", "user_id")
         named += f" union select {of} as id, s.plan as plan from {subscriptions.name} s where s.{_LIVE}"
@@ -217,9 +218,9 @@ def _subscription(row: Row) -> OldSubscription:
 
 def _user(row: Row, subscriptions: list[OldSubscription], minutes: str | None) -> OldUser:
     live = next((found for found in subscriptions if found.live), None)
-    named = row["plan"] or "free"
+    named = row["plan"] or FREE
     # Whoever had a subscription that has ended is on no paid plan any more, whatever the user's row still says.
-    plan = live.plan if live is not None else "free" if subscriptions else named
+    plan = live.plan if live is not None else FREE if subscriptions else named
     return OldUser(
         row["id"], row["email"] or "", row["name"] or "", row["locale"] or "", moment(row["created_at"]), plan,
         row["stripe_customer"] or None, live, minutes,

@@ -100,7 +100,7 @@ async def _write_tables(connection: Any, archive: zipfile.ZipFile) -> None:
         with archive.open(f"{table}.csv", "w", force_zip64=True) as file:
 
             async def write(data: bytes, file: Any = file) -> None:
-                file.write(data)
+                await asyncio.to_thread(file.write, data)  # compressing would hold up everybody else
 
             await connection.copy_from_query(f'select * from "{table}"', output=write, format="csv", header=True)
 

@@ -52,6 +52,6 @@ async def code_form(site: TheSite, request: AnyRequest) -> Response[str] | Redir
         )  # fmt: skip
     except TollhouseError as error:
         if error.code == "code_expired":
-            return Redirect("/login", status_code=303, cookies=[nothing_pending(site)])
+            return Redirect("/login?done=expired", status_code=303, cookies=[nothing_pending(site)])
         return form_page(site, visit, "code.html", {"next": fields.get("next", "")}, error)
     return enter(site, visit, session, local_path(fields.get("next"), "/app"), nothing_pending(site))

@@ -86,7 +86,7 @@ async def _spread(store: Store, items: Sequence[Outgoing], claim_id: str) -> int
     made = 0
     async with store.transaction() as tx:
         now = store.clock.now_ms()
-        endpoints = await list_endpoints(tx)
+        endpoints = await list_endpoints(tx, lock=True)
         for item in items:
             if await outbox.done(tx, item, claim_id, now):  # else somebody else has it by now
                 made += await spread(tx, item, endpoints, now)

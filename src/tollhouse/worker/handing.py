@@ -22,7 +22,7 @@ def hand_over(house: House, messenger: Messenger) -> Deliver:
         elif item.fact == "customer.language.chosen":
             chosen = _decode_language(item.payload)
             if house.stripe is not None:
-                await tell_language(house.store, house.stripe, chosen.customer, chosen.locale)
+                await tell_language(house.store, house.stripe, chosen.customer)
         else:
             await deliver(house.store, messenger, item)
 

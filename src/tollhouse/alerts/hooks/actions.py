@@ -27,6 +27,9 @@ class Added(msgspec.Struct, frozen=True):
     endpoint: Endpoint
     secret: str
 
+    def __repr__(self) -> str:
+        return f"Added(endpoint={self.endpoint!r})"
+
 
 class Enabled(msgspec.Struct, frozen=True):
     """An endpoint that is sent to again; how many deliveries were not sent meanwhile, and when the oldest of them was made."""
@@ -78,9 +81,9 @@ def checked_events(events: tuple[str, ...]) -> tuple[str, ...]:
     return chosen
 
 
-async def list_endpoints(tx: Tx) -> list[Endpoint]:
-    """Every endpoint, the oldest first."""
-    return [_endpoint(row) for row in await tx.fetch(queries.ENDPOINTS)]
+async def list_endpoints(tx: Tx, *, lock: bool = False) -> list[Endpoint]:
+    """Every endpoint, the oldest first; with `lock` none of them is disabled or removed before the transaction ends."""
+    return [_endpoint(row) for row in await tx.fetch(queries.LOCK_ENDPOINTS if lock else queries.ENDPOINTS)]
 
 
 async def read_endpoint(tx: Tx, endpoint: str, *, lock: bool = False) -> Endpoint:

@@ -16,7 +16,7 @@ INSERT_ENDPOINT = Sql(
 )
 ENDPOINTS = Sql(f"select {_ENDPOINT} from hook_endpoint order by created_at, id")
 ENDPOINT = Sql(f"select {_ENDPOINT} from hook_endpoint where id = :id")
-LOCK_ENDPOINTS = Sql("select id from hook_endpoint order by id [[for update]]")
+LOCK_ENDPOINTS = Sql(f"select {_ENDPOINT} from hook_endpoint order by created_at, id [[for share]]")
 LOCK_ENDPOINT = Sql(f"select {_ENDPOINT} from hook_endpoint where id = :id [[for update]]")
 SECRETS = Sql("select url, secret, old_secret, old_secret_until, disabled_at from hook_endpoint where id = :id")
 ROTATE = Sql(
