@@ -32,10 +32,16 @@ class Town:
 
 @pytest.fixture
 async def town(schema_url: str, tmp_path: Path) -> AsyncIterator[Town]:
-    settings = {"STRIPE_SECRET_KEY": "sk_test_pages", "ADMIN_API_KEY": SECRET[::-1]}
     async with (
         running(Config(port=0, smtp_port=None)) as sandbox,
-        opened(schema_url, "aurion", tmp_path, STRIPE_API_BASE=sandbox.url, **settings) as street,
+        opened(
+            schema_url,
+            "aurion",
+            tmp_path,
+            STRIPE_SECRET_KEY="sk_test_pages",
+            ADMIN_API_KEY=SECRET[::-1],
+            STRIPE_API_BASE=sandbox.url,
+        ) as street,  # fmt: skip
         street.somebody() as ada,
         street.somebody() as grace,
         httpx.AsyncClient(transport=httpx.ASGITransport(street.app), base_url=ORIGIN, headers=STAFF) as machine,
