@@ -25,6 +25,7 @@ KEPT_MS = 30 * DAY
 PATIENCE_SECONDS = 150.0
 """A claim of another worker lasts two minutes."""
 LOOK_SECONDS = 0.1
+LOOK_AT_WORK_SECONDS = 1.0
 
 Told = Callable[[str, int, int], None]
 """Hears what is done (listed, applied), how many, and of how many (0: nobody knows yet)."""
@@ -84,9 +85,12 @@ async def follow(syncer: Syncer, listed: Listed, told: Told = quiet) -> Proof:
     """Work, beside whoever else does, until each of them is applied, waits for another try, or is parked."""
     store, number = syncer.store, len(listed.ids)
     left = list(listed.ids)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline, look_at = time.monotonic() + PATIENCE_SECONDS, 0.0
     while True:
         worked = await syncer.work_once()
+        if worked and time.monotonic() < look_at:  # each look asks for all that are left
+            continue
+        look_at = time.monotonic() + LOOK_AT_WORK_SECONDS
         async with store.reading() as tx:
             status = await inbox.statuses(tx, SOURCE, left)
             now = store.clock.now_ms()

@@ -41,7 +41,7 @@ _ANY_DUE = Sql(
     " and (claimed_until is null or claimed_until <= :now) limit 1"
 )
 _ANY_CLAIMED = Sql("select 1 as one from inbox where status = 'pending' and claimed_until > :now limit 1")
-_STATUS = Sql("select status from inbox where source = :source and id = :id")
+_STATUS = Sql("select id, status from inbox where source = :source and id = :id")
 _COUNT = Sql("select count(*) as number from inbox where source = :source and status = :status")
 _SUBJECTS = Sql(
     "select source, subject from inbox waiting where status = 'pending' and due_at <= :now"
@@ -164,8 +164,8 @@ async def any_claimed(tx: Tx, now: int) -> bool:
 
 async def statuses(tx: Tx, source: str, ids: Iterable[str]) -> dict[str, str]:
     """The status of each of these that is kept, by id."""
-    found = {id: await tx.fetch_one(_STATUS, source=source, id=id) for id in ids}
-    return {id: row["status"] for id, row in found.items() if row is not None}
+    rows = await tx.fetch_many(_STATUS, [{"source": source, "id": id} for id in ids])
+    return {row["id"]: row["status"] for row in rows}
 
 
 async def count(tx: Tx, source: str, status: str) -> int:
