@@ -64,6 +64,21 @@ def test_there_was_maintenance_and_none_is_on(demo: Demo) -> None:
     assert [one["ended_by"] for one in state["history"]] == [None, "admin@example.com"]
 
 
+def test_something_went_wrong_once_and_one_event_waits(demo: Demo) -> None:
+    """Staff see an alert that is over, an event that waits, and deliveries that arrived and one that did not."""
+    config = ("--json", "--config", str(demo.folder / "tollhouse.toml"))
+    parked = json.loads(command("stripe", "events", *config).stdout)["items"]
+    assert [event["type"] for event in parked] == ["invoice.payment_failed"]
+    secrets = json.loads((demo.folder.parent / "secrets.json").read_text())["aurion"]
+    headers = {"Authorization": f"Bearer {secrets['admin_api_key']}"}
+    alerts = httpx.get(f"{demo.url}/v1/admin/alerts", headers=headers).json()
+    [past] = [alert for alert in alerts["past"] if alert["kind"] == "webhook_signature"]
+    assert (past["happened"], past["severity"], past["ended_at"] is not None) == (3, "high", True)
+    [endpoint] = json.loads(command("hooks", "list", *config).stdout)["items"]
+    deliveries = json.loads(command("hooks", "deliveries", endpoint["id"], *config).stdout)["items"]
+    assert [one["status"] for one in deliveries] == ["failed", "delivered", "delivered"]
+
+
 @pytest.mark.parametrize(("who", "page"), [("user", "/app"), ("admin", "/admin")])
 def test_the_passwords_of_the_description_open_the_pages(demo: Demo, who: str, page: str) -> None:
     """The user sees what is left, staff see the customers."""

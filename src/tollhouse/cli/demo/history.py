@@ -12,6 +12,7 @@ from tollhouse.billing import maintenance
 from tollhouse.billing.setup import ensure_prices
 from tollhouse.cli.demo.home import ADMIN_EMAIL, USER_EMAIL, Secrets
 from tollhouse.cli.demo.stories import NAMES, PAYING_EMAIL, Deed, Story
+from tollhouse.cli.demo.trouble import live_through
 from tollhouse.customers.actions import add_owner, checked_sign_up, customer_of_user
 from tollhouse.customers.keys import create_secret_key
 from tollhouse.customers.model import SignUp
@@ -87,6 +88,7 @@ async def make_people(house: House, known: Secrets, story: Story) -> str:
             await add_staff(tx, house.identity, house.catalog, form, now, password_hash=admin, with_link=False)
             key = await create_secret_key(tx, "demo", now)
             await _maintain(tx, past.present_ms)
+            await live_through(tx, house, past.present_ms)
         people: dict[str, Person] = {}
         for step in steps:
             now = past.move_to(past.present_ms - round(step.days_ago * DAY))
