@@ -196,6 +196,13 @@ OPERATING = Chapter(
     "No HTTP caller gets these. Commands end with them, staff see them on parked events.",
     (
         Code("error", None, "An error without a code of its own.", "Read its text."),
+        Code("invalid_move", None, "More than one of `--plan`, `--notify` and `--apply`, or a move that changes nothing.", "Give one, and a plan or version to move to."),
+        Code("unknown_database", None, "There is no example of the older system's tables for this kind of database.", "Name one of those in the message."),
+        Code("invalid_day", None, "The day of `--on` is no date.", "Write it as 2027-01-15."),
+        Code("invalid_map", None, "`--map` names no two plans.", "Write `--map OLD=PLAN`."),
+        Code("unknown_version", None, "The plan has no such version.", "Name one of those in the message."),
+        Code("no_such_price", None, "The plan that a customer is moved to has no price in its currency and interval.", "Add one to the plan, or let this customer choose another plan."),
+        Code("out_of_step", None, "A subscription is not at Stripe as our books have it.", "Reconcile the customer, then move it."),
         Code("parked", None, "An event could not be applied, and waits for staff.", "Do what its text says, then replay it."),
         Code("fence_lost", None, "Somebody else applied a look at this customer meanwhile.", "Nothing: it is looked at again."),
         Code("invoice_pdf_unavailable", None, "Stripe's PDF of an invoice could not be fetched.", "Run `tollhouse invoices fetch CUSTOMER` later."),
@@ -248,7 +255,7 @@ HOOKS = Chapter(
         Code("hook_disabled", 409, "The endpoint is disabled, so nothing is sent there.", "Enable it first."),
         Code("hook_rotated", 409, "The secret was changed since the form was shown.", "Load the page again to change it once more."),
         Code("hook_busy", None, "The worker is sending this test already.", "See what came of it with `tollhouse hooks deliveries`."),
-        Code("not_confirmed", None, "Removing cannot be undone, and was not confirmed.", "Add `--yes`, or disable the endpoint."),
+        Code("removal_not_confirmed", None, "Removing cannot be undone, and was not confirmed.", "Add `--yes`, or disable the endpoint."),
         Code("hook_secret_unreadable", None, "The endpoint's secret was sealed with another SESSION_SECRET; a delivery's error says so.", "Set `SESSION_SECRET` as it was, or rotate the secret with `--overlap 0s`."),
     ),
 )  # fmt: skip

@@ -135,7 +135,7 @@ def remove(
     """Remove an endpoint with its secret and its deliveries."""
     if not yes:
         raise Conflict(
-            "its secret and its deliveries would be gone for good", code="not_confirmed",
+            "its secret and its deliveries would be gone for good", code="removal_not_confirmed",
             fix=f"add --yes, or keep them with `tollhouse hooks disable {endpoint}`",
         )  # fmt: skip
     found = known_configuration(config)
