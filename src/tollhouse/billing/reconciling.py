@@ -280,7 +280,7 @@ async def count_links(tx: Tx) -> int:
 
 async def read_run(tx: Tx, identifier: str) -> Run:
     """One run. Raises NotFound."""
-    row = await tx.fetch_one(queries.READ_RECONCILIATION, id=identifier)
+    row = await tx.fetch_one(queries.READ_RECONCILIATION, id=identifier) if identifier.isprintable() else None
     if row is None:
         raise NotFound("there is no such reconciliation", code="reconciliation_not_found", fix="list them first")
     return _run(row)

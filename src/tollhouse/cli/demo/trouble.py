@@ -63,7 +63,7 @@ async def _refuse(tx: Tx, at: int) -> None:
     [opened] = [found for found in await incidents.open_alerts(tx) if found.key == ALERT_KEY]
     ended = at + REFUSED_MINUTES * MINUTE
     await tx.execute(alert_queries.TOLD, id=opened.id, now=at + 10 * SECOND, channels="email")
-    await tx.execute(alert_queries.END, key=ALERT_KEY, now=ended)
+    await tx.execute(alert_queries.END, id=opened.id, happened=opened.happened, now=ended)
     await tx.execute(alert_queries.END_TOLD, id=opened.id, now=ended)
 
 
