@@ -44,7 +44,8 @@ async def test_each_event_is_applied_once_by_one_of_two_processes(world: World, 
 async def test_a_process_that_stood_still_past_its_lease_loses_by_the_fence(world: World, schema_url: str) -> None:
     await purchase(world, "whole")
     steps = await Worker(world, schema_url).steps()
-    at = steps.index(FENCE)  # the number of the step right before it: its change begins
+    before = steps[: steps.index(FENCE)]
+    at = len(before) - before[::-1].index("begin a change")  # the number of the step at which the change begins
     customer = await purchase(world, "ada")
     slow = Worker(world, schema_url, at=at, signal_number=signal.SIGSTOP)
     await slow.stands_still()
