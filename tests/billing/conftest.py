@@ -10,6 +10,7 @@ import pytest
 from tests.billing.shop import Serving, Shop, open_shop
 from tests.billing.world import World, opened
 from tests.cli.running import CommandLine
+from tests.support.databases import new_sqlite
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import Running, running_in_thread
 
@@ -35,7 +36,7 @@ def sandbox() -> Iterator[Running]:
 @pytest.fixture
 def shop(tollhouse: CommandLine, sandbox: Running, tmp_path: Path) -> Shop:
     """AURION on SQLite, nothing set up yet."""
-    return open_shop(tollhouse, sandbox, f"sqlite:///{tmp_path / 'tollhouse.db'}")
+    return open_shop(tollhouse, sandbox, new_sqlite(tmp_path))
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ async def quick_world(schema_url: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def served(tollhouse: CommandLine, sandbox: Running, database_url: str, tmp_path: Path) -> Iterator[Shop]:
+def served(tollhouse: CommandLine, sandbox: Running, schema_url: str, tmp_path: Path) -> Iterator[Shop]:
     """AURION, set up at Stripe and served with the secret of its endpoint; nothing is wrong."""
-    shop = open_shop(tollhouse, sandbox, database_url)
+    shop = open_shop(tollhouse, sandbox, schema_url)
     with Serving(shop, tmp_path / "serving") as server:
         shop.command.set(TOLLHOUSE_URL=server.url)
         secret = shop.setup()["webhook_secret"]

@@ -32,7 +32,7 @@ ADDRESS = f"{URL}/webhooks/stripe"
 WAIT_SECONDS = 60
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.billing.drills"])
+_processes.set_forkserver_preload(["stripe._stripe_client", "tests.billing.drills"])
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tollhouse.store import open_store
 WAIT_SECONDS = 60
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.billing.processes"])
+_processes.set_forkserver_preload(["stripe._stripe_client", "tests.billing.processes"])
 
 
 class Steps:

@@ -14,7 +14,6 @@ from tests.support.postgres import free_port
 from tests.support.serving import SESSION_SECRET, RunningServer
 from tollhouse import presets
 from tollhouse.billing.ids_file import Ids, read_ids
-from tollhouse.store import schema
 from tollhouse_sandbox.server import Running
 
 KEY = "sk_test_setup"
@@ -82,7 +81,6 @@ class Shop:
 
 
 def open_shop(command: CommandLine, sandbox: Running, database_url: str) -> Shop:
-    schema.upgrade(database_url)
     command.set(
         DATABASE_URL=database_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, STRIPE_SECRET_KEY=KEY,
         STRIPE_API_BASE=sandbox.url,

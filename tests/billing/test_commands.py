@@ -14,7 +14,6 @@ from tests.cli.conftest import tollhouse  # noqa: F401 (a fixture)
 from tests.cli.running import CommandLine
 from tests.support.serving import SESSION_SECRET, RunningServer, running_server
 from tollhouse import presets
-from tollhouse.store import schema
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import Running, running_in_thread
 
@@ -36,27 +35,25 @@ def stripe_settings(sandbox: Running) -> dict[str, str]:
 
 
 @pytest.fixture
-def served(database_url: str, tmp_path: Path, stripe_settings: dict[str, str]) -> Iterator[RunningServer]:
+def served(schema_url: str, tmp_path: Path, stripe_settings: dict[str, str]) -> Iterator[RunningServer]:
     """AURION, served with the sandbox as Stripe; nothing registered there to call it."""
-    schema.upgrade(database_url)
-    with running_server(database_url, AURION, tmp_path / "serving", **stripe_settings) as server:
+    with running_server(schema_url, AURION, tmp_path / "serving", **stripe_settings) as server:
         yield server
 
 
 @pytest.fixture
 def command(
     tollhouse: CommandLine,  # noqa: F811
-    database_url: str,
+    schema_url: str,
     stripe_settings: dict[str, str],
 ) -> CommandLine:
     """The command line with the same settings as the server."""
     (tollhouse.directory / "tollhouse.toml").write_text(AURION)
-    tollhouse.set(DATABASE_URL=database_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, **stripe_settings)
+    tollhouse.set(DATABASE_URL=schema_url, ENVIRONMENT="test", SESSION_SECRET=SESSION_SECRET, **stripe_settings)
     return tollhouse
 
 
-def test_setup_makes_every_price_once(command: CommandLine, database_url: str) -> None:
-    schema.upgrade(database_url)
+def test_setup_makes_every_price_once(command: CommandLine, schema_url: str) -> None:
     first = json.loads(command("stripe", "setup", "--json").out)["prices"]
     second = json.loads(command("stripe", "setup", "--json").out)["prices"]
 
@@ -76,8 +73,7 @@ def test_setup_makes_every_price_once(command: CommandLine, database_url: str) -
     assert third[0]["product"] == first[0]["product"]
 
 
-def test_setup_without_a_key_names_the_setting(command: CommandLine, database_url: str) -> None:
-    schema.upgrade(database_url)
+def test_setup_without_a_key_names_the_setting(command: CommandLine, schema_url: str) -> None:
     command.set(STRIPE_SECRET_KEY="")
     ran = command("stripe", "setup")
     assert ran.status == 1
@@ -117,8 +113,7 @@ def test_a_wrong_secret_is_seen_by_whoever_fires(command: CommandLine, served: R
     assert "wrong_secret" in served.log
 
 
-def test_an_instance_that_is_not_there_is_named(command: CommandLine, database_url: str) -> None:
-    schema.upgrade(database_url)
+def test_an_instance_that_is_not_there_is_named(command: CommandLine, schema_url: str) -> None:
     ran = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9")
     assert ran.status == 1
     assert "http://127.0.0.1:9/webhooks/stripe does not answer" in ran.err
@@ -149,9 +144,8 @@ def test_a_replay_warns_while_the_last_webhook_was_refused(
 
 @pytest.mark.row("U9")
 def test_a_purchase_that_nobody_told_us_of_is_found_shown_and_repaired(
-    command: CommandLine, database_url: str, sandbox: Running
+    command: CommandLine, schema_url: str, sandbox: Running
 ) -> None:
-    schema.upgrade(database_url)
     quiet = command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9", "--json")
     assert quiet.status == 1  # paid at Stripe; the event reached nobody
 
@@ -172,9 +166,8 @@ def test_a_purchase_that_nobody_told_us_of_is_found_shown_and_repaired(
 
 @pytest.mark.row("U9")
 def test_one_customer_is_shown_beside_stripes_own_record(
-    command: CommandLine, database_url: str, sandbox: Running
+    command: CommandLine, schema_url: str, sandbox: Running
 ) -> None:
-    schema.upgrade(database_url)
     command("stripe", "trigger", "checkout.session.completed", "--url", "http://127.0.0.1:9", "--json")
     plan = json.loads(command("stripe", "reconcile", "--dry-run", "--json").out)["differences"][0]
     customer = plan["customer"]

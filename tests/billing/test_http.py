@@ -23,7 +23,6 @@ from tollhouse.bootstrap import build_application, open_house
 from tollhouse.catalog import load_configuration
 from tollhouse.customers.keys import create_secret_key
 from tollhouse.house import House
-from tollhouse.store import schema
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
 
@@ -71,12 +70,6 @@ async def served(database_url: str, **environ: str) -> AsyncIterator[Served]:
         transport = httpx.ASGITransport(cast(Any, build_application(house)), client=("203.0.113.7", 5000))
         async with httpx.AsyncClient(transport=transport, base_url=house.settings.url) as client:
             yield Served(house, client, key)
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    schema.upgrade(database_url)
-    return database_url
 
 
 @pytest.fixture

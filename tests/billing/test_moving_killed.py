@@ -65,17 +65,17 @@ def updates(shop: Shop) -> Counter[str]:
 
 @pytest.mark.row("S18", "X4")
 def test_killed_at_random_moments_each_subscription_is_moved_once(
-    tollhouse: CommandLine, sandbox: Running, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tollhouse: CommandLine, sandbox: Running, schema_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrate_pricing, "LEARN_SECONDS", 0.0)
-    shop = open_shop(tollhouse, sandbox, database_url)
+    shop = open_shop(tollhouse, sandbox, schema_url)
     shop.setup()
     assert shop.ids is not None
     held = subscribers(shop, shop.ids.prices["STRIPE_PRICE_STARTER"])
     file = tollhouse.directory / "tollhouse.toml"
-    asyncio.run(link_all(database_url, file, list(held)))
+    asyncio.run(link_all(schema_url, file, list(held)))
     assert tollhouse("stripe", "reconcile").status == 0
-    assert {row["plan"] for row in rows(database_url, "subscription")} == {"starter"}
+    assert {row["plan"] for row in rows(schema_url, "subscription")} == {"starter"}
 
     dearer = AURION.replace('amount = 900, currency = "usd", every = "month"', f'amount = {NEW_AMOUNT}, currency = "usd", every = "month"')  # fmt: skip
     assert dearer != AURION
@@ -99,10 +99,10 @@ def test_killed_at_random_moments_each_subscription_is_moved_once(
     for subscription in held.values():
         (item,) = shop.client.v1.subscriptions.retrieve(subscription)["items"]["data"]
         assert item["price"]["unit_amount"] == NEW_AMOUNT
-    assert {(row["plan"], row["version"], row["amount_minor"]) for row in rows(database_url, "subscription")} == {
+    assert {(row["plan"], row["version"], row["amount_minor"]) for row in rows(schema_url, "subscription")} == {
         ("starter", 2, NEW_AMOUNT)
     }
-    moves = [row for row in rows(database_url, "entry") if '"from":"starter@1"' in (row["metadata"] or "")]
+    moves = [row for row in rows(schema_url, "entry") if '"from":"starter@1"' in (row["metadata"] or "")]
     assert len(moves) == len({row["customer"] for row in moves}) == MANY
     assert tollhouse("verify").status == 0
     assert tollhouse("stripe", "reconcile").out.splitlines()[-1].startswith(f"{MANY} compared, 0 differed")

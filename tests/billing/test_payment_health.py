@@ -24,7 +24,7 @@ from tollhouse.house import House
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.settings import MonitoringSettings
-from tollhouse.store import Sql, Tx, schema
+from tollhouse.store import Sql, Tx
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running
 
@@ -146,19 +146,13 @@ async def test_an_event_that_fails_counts_until_it_is_handled_after_all(world: W
 
 
 @pytest.fixture
-def upgraded_url(database_url: str) -> str:
-    schema.upgrade(database_url)
-    return database_url
-
-
-@pytest.fixture
-async def product(upgraded_url: str) -> AsyncIterator[Served]:
+async def product(schema_url: str) -> AsyncIterator[Served]:
     """AURION with the sandbox as Stripe and one webhook secret."""
     async with running(Config(port=0, smtp_port=None)) as sandbox:
         environ = {
             "STRIPE_SECRET_KEY": "sk_test_http", "STRIPE_API_BASE": sandbox.url, "STRIPE_WEBHOOK_SECRET": SECRET,
         }  # fmt: skip
-        async with served(upgraded_url, **environ) as product:
+        async with served(schema_url, **environ) as product:
             house = product.house
             assert house.stripe is not None
             await actions.ensure_prices(house.store, house.stripe, house.catalog)
@@ -295,18 +289,18 @@ async def test_a_page_that_cannot_be_opened_is_our_failure_and_ages_out(product:
 
 
 @pytest.mark.row("U5")
-async def test_the_counters_survive_a_restart(product: Served, upgraded_url: str) -> None:
+async def test_the_counters_survive_a_restart(product: Served, schema_url: str) -> None:
     await product.send(event(), sign(event().decode(), SECRET, product.now_seconds))
-    async with served(upgraded_url, STRIPE_WEBHOOK_SECRET=SECRET) as again:
+    async with served(schema_url, STRIPE_WEBHOOK_SECRET=SECRET) as again:
         assert (await ask_health(again)).json()["metrics"]["webhookEvents"] == 1
 
 
 @pytest.mark.row("U6")
-async def test_what_cannot_be_told_is_said_so(product: Served, upgraded_url: str) -> None:
-    async with served(upgraded_url, STRIPE_MONITORING_ENABLED="false") as off:
+async def test_what_cannot_be_told_is_said_so(product: Served, schema_url: str) -> None:
+    async with served(schema_url, STRIPE_MONITORING_ENABLED="false") as off:
         answer = await off.client.get("/health/payments")
     assert (answer.status_code, answer.json()["status"]) == (500, "error")
-    async with served(upgraded_url) as broken:
+    async with served(schema_url) as broken:
         async with broken.house.store.transaction() as tx:
             await tx.execute(Sql("alter table payment_count rename to payment_count_away"))
         answer = await broken.client.get("/health/payments")

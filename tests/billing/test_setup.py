@@ -28,8 +28,8 @@ PACKED = (
 
 
 @pytest.mark.row("S13", "U3")
-def test_run_twice_it_changes_nothing(tollhouse: CommandLine, sandbox: Running, database_url: str) -> None:
-    shop = open_shop(tollhouse, sandbox, database_url)
+def test_run_twice_it_changes_nothing(tollhouse: CommandLine, sandbox: Running, schema_url: str) -> None:
+    shop = open_shop(tollhouse, sandbox, schema_url)
     shop.write(PACKED)
     first = shop.setup()
     there, ids = shop.there(), shop.ids

@@ -18,16 +18,14 @@ from tollhouse.ledger.book import read_state
 from tollhouse.ledger.granting import NewLot
 from tollhouse.ledger.model import Entry
 from tollhouse.store import open_store
-from tollhouse.store.schema import upgrade
 
 
 @pytest.fixture
-def installed(tollhouse: CommandLine, database_url: str) -> CommandLine:
+def installed(tollhouse: CommandLine, schema_url: str) -> CommandLine:
     """An installation with one customer, whom the product knows as 42."""
-    tollhouse.set(ENVIRONMENT="test", DATABASE_URL=database_url)
+    tollhouse.set(ENVIRONMENT="test", DATABASE_URL=schema_url)
     write(tollhouse.directory, RIGHT)
-    upgrade(database_url)
-    asyncio.run(_look(tollhouse, database_url))
+    asyncio.run(_look(tollhouse, schema_url))
     return tollhouse
 
 
@@ -44,17 +42,17 @@ async def _look(tollhouse: CommandLine, url: str) -> tuple[str, Entry]:
     return state.standing, entry
 
 
-def test_a_blocked_customer_is_let_go_on(installed: CommandLine, database_url: str) -> None:
+def test_a_blocked_customer_is_let_go_on(installed: CommandLine, schema_url: str) -> None:
     ran = installed("customers", "block", "42", "--reason", "card fraud")
     assert ran.status == 0, ran.err
     assert ran.out.endswith(" is blocked: card fraud\n")
-    standing, entry = asyncio.run(_look(installed, database_url))
+    standing, entry = asyncio.run(_look(installed, schema_url))
     assert (standing, entry.action) == ("blocked", "standing_blocked")
     assert "card fraud" in str(entry.metadata)
 
     ran = installed("customers", "unblock", "42", "--reason", "a mistake", "--json")
     assert msgspec.json.decode(ran.out)["blocked"] is False
-    assert asyncio.run(_look(installed, database_url))[0] == "good"
+    assert asyncio.run(_look(installed, schema_url))[0] == "good"
 
 
 @pytest.mark.parametrize(
@@ -66,17 +64,17 @@ def test_a_blocked_customer_is_let_go_on(installed: CommandLine, database_url: s
     ],
 )
 def test_whom_and_why_have_to_be_said(
-    installed: CommandLine, database_url: str, arguments: tuple[str, ...], status: int, said: str
+    installed: CommandLine, schema_url: str, arguments: tuple[str, ...], status: int, said: str
 ) -> None:
     ran = installed("customers", "block", *arguments)
     assert ran.status == status
     assert said in ran.err
-    assert asyncio.run(_look(installed, database_url))[0] == "good"
+    assert asyncio.run(_look(installed, schema_url))[0] == "good"
 
 
 @pytest.mark.row("X9")
-def test_the_lots_of_a_customer_are_listed_with_what_was_paid(installed: CommandLine, database_url: str) -> None:
-    asyncio.run(_pay(installed, database_url))
+def test_the_lots_of_a_customer_are_listed_with_what_was_paid(installed: CommandLine, schema_url: str) -> None:
+    asyncio.run(_pay(installed, schema_url))
     ran = installed("customers", "lots", "42")
     assert ran.status == 0, ran.err
     paid, gift = (line.split("\t") for line in ran.out.splitlines())

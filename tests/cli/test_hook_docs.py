@@ -25,7 +25,6 @@ from tollhouse.alerts.hooks.model import PAUSES_MS
 from tollhouse.cli import command_line
 from tollhouse.kernel import facts
 from tollhouse.kernel.durations import format_duration
-from tollhouse.store.schema import upgrade
 
 REFERENCE = (ROOT / "docs" / "reference" / "webhooks.md").read_text("utf-8")
 HOW_TO = (ROOT / "docs" / "how-to" / "receive-webhooks.md").read_text("utf-8")
@@ -80,10 +79,9 @@ def test_every_command_and_option_of_the_how_to_exists() -> None:
 
 
 @pytest.fixture
-def installed(tollhouse: CommandLine, database_url: str) -> CommandLine:
-    tollhouse.set(ENVIRONMENT="development", DATABASE_URL=database_url, SESSION_SECRET=SESSION_SECRET)
+def installed(tollhouse: CommandLine, schema_url: str) -> CommandLine:
+    tollhouse.set(ENVIRONMENT="development", DATABASE_URL=schema_url, SESSION_SECRET=SESSION_SECRET)
     (tollhouse.directory / "tollhouse.toml").write_text(TOML)
-    upgrade(database_url)
     return tollhouse
 
 

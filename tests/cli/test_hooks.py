@@ -18,7 +18,6 @@ from tests.cli.running import CommandLine
 from tests.support.serving import SESSION_SECRET
 from tollhouse import presets
 from tollhouse.store import open_store, outbox
-from tollhouse.store.schema import upgrade
 from tollhouse.worker.delivering import spread_once
 
 AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
@@ -59,11 +58,10 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.fixture
-def installed(tollhouse: CommandLine, database_url: str) -> CommandLine:
+def installed(tollhouse: CommandLine, schema_url: str) -> CommandLine:
     """AURION, with its database."""
-    tollhouse.set(ENVIRONMENT="test", DATABASE_URL=database_url, SESSION_SECRET=SESSION_SECRET)
+    tollhouse.set(ENVIRONMENT="test", DATABASE_URL=schema_url, SESSION_SECRET=SESSION_SECRET)
     (tollhouse.directory / "tollhouse.toml").write_text(AURION)
-    upgrade(database_url)
     return tollhouse
 
 
@@ -110,11 +108,11 @@ def test_an_endpoint_is_added_tried_and_its_secret_shown_once(installed: Command
 
 @pytest.mark.row("X6")
 def test_what_was_missed_while_disabled_is_listed_and_replayed(
-    installed: CommandLine, shop: Shop, database_url: str
+    installed: CommandLine, shop: Shop, schema_url: str
 ) -> None:
     endpoint = answer(installed, "add", shop.url)["id"]
     assert answer(installed, "disable", endpoint, "--reason", "moving house")["disabled_why"] == "moving house"
-    happen(database_url)
+    happen(schema_url)
     (missed,) = answer(installed, "deliveries", endpoint, "--status", "failed")["items"]
     assert (missed["type"], missed["error"]) == ("customer.created", "the endpoint was disabled")
     refused = installed("hooks", "replay", endpoint)

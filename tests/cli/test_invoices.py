@@ -19,7 +19,6 @@ from tollhouse.catalog import load_catalog
 from tollhouse.customers.actions import create_or_get
 from tollhouse.customers.model import NewCustomer
 from tollhouse.store import open_store
-from tollhouse.store.schema import upgrade
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import Running, running_in_thread
 
@@ -34,7 +33,7 @@ def sandbox() -> Iterator[Running]:
 
 
 @pytest.fixture
-def installed(tollhouse: CommandLine, database_url: str, sandbox: Running) -> CommandLine:
+def installed(tollhouse: CommandLine, schema_url: str, sandbox: Running) -> CommandLine:
     """AURION with one customer, whom the product knows as 42, and who paid an invoice in yen and one of nothing."""
     client = stripe.StripeClient(KEY, base_addresses={"api": sandbox.url}, max_network_retries=0)
     payer = client.v1.customers.create({"email": "ada@example.com"})
@@ -48,12 +47,11 @@ def installed(tollhouse: CommandLine, database_url: str, sandbox: Running) -> Co
     )
     client.v1.invoices.pay(made.id)
     tollhouse.set(
-        ENVIRONMENT="test", DATABASE_URL=database_url, SESSION_SECRET=SESSION_SECRET, STRIPE_SECRET_KEY=KEY,
+        ENVIRONMENT="test", DATABASE_URL=schema_url, SESSION_SECRET=SESSION_SECRET, STRIPE_SECRET_KEY=KEY,
         STRIPE_API_BASE=sandbox.url, STRIPE_WEBHOOK_SECRET="whsec_" + "x" * 32,
     )  # fmt: skip
     (tollhouse.directory / "tollhouse.toml").write_text(AURION)
-    upgrade(database_url)
-    asyncio.run(_customer(tollhouse, database_url, payer.id))
+    asyncio.run(_customer(tollhouse, schema_url, payer.id))
     assert tollhouse("stripe", "reconcile", "--customer", "42", "--why", "moved here").status == 0
     return tollhouse
 

@@ -16,7 +16,6 @@ from tollhouse.catalog import load_catalog
 from tollhouse.customers.actions import create_or_get
 from tollhouse.customers.model import NewCustomer
 from tollhouse.store import Sql, Value, cell_of, open_store
-from tollhouse.store.schema import upgrade
 from tollhouse_sandbox.config import Config
 from tollhouse_sandbox.server import running_in_thread
 
@@ -24,16 +23,15 @@ AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
 
 
 @pytest.fixture
-def installed(tollhouse: CommandLine, database_url: str) -> Iterator[CommandLine]:
+def installed(tollhouse: CommandLine, schema_url: str) -> Iterator[CommandLine]:
     """AURION with one customer, whom the product knows as 42, and the sandbox as Stripe."""
     with running_in_thread(Config(port=0, smtp_port=None)) as sandbox:
         tollhouse.set(
-            ENVIRONMENT="test", DATABASE_URL=database_url, SESSION_SECRET=SESSION_SECRET,
+            ENVIRONMENT="test", DATABASE_URL=schema_url, SESSION_SECRET=SESSION_SECRET,
             STRIPE_SECRET_KEY="sk_test_quotes", STRIPE_API_BASE=sandbox.url, STRIPE_WEBHOOK_SECRET="whsec_" + "x" * 32,
         )  # fmt: skip
         (tollhouse.directory / "tollhouse.toml").write_text(AURION)
-        upgrade(database_url)
-        asyncio.run(_customer(tollhouse, database_url))
+        asyncio.run(_customer(tollhouse, schema_url))
         yield tollhouse
 
 
@@ -95,14 +93,14 @@ def test_what_is_wrong_is_said_with_its_fix(installed: CommandLine, arguments: t
 
 
 @pytest.mark.row("A21")
-def test_payments_and_purchases_without_a_plan_are_listed(installed: CommandLine, database_url: str) -> None:
-    asyncio.run(_buy_unmapped(installed, database_url))
+def test_payments_and_purchases_without_a_plan_are_listed(installed: CommandLine, schema_url: str) -> None:
+    asyncio.run(_buy_unmapped(installed, schema_url))
     assert "price_forgotten\t1900 usd a month\t0\tactive" in installed("stripe", "unmapped").out
     ran = installed("stripe", "unmapped", "--replay", "--json")
     assert json.loads(ran.out)["replayed"] is True
     payments = json.loads(installed("stripe", "payments", "42", "--json").out)["items"]
     assert [(one["id"], one["failure_code"]) for one in payments] == [("pi_1", "generic_decline")]
-    assert asyncio.run(_waiting(database_url)) == ["cus_s"]
+    assert asyncio.run(_waiting(schema_url)) == ["cus_s"]
 
 
 async def _buy_unmapped(tollhouse: CommandLine, url: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.support.serving import RunningServer, running_server
 from tollhouse import presets
-from tollhouse.store import schema
 
 AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
 
@@ -29,16 +28,15 @@ def missing(server: RunningServer) -> dict[str, str]:
     return {line["setting"]: line["fix"] for line in lines if line["event"] == "setting.missing"}
 
 
-def test_it_says_once_that_it_is_ready_and_what_is_missing(database_url: str, tmp_path: Path) -> None:
-    schema.upgrade(database_url)
+def test_it_says_once_that_it_is_ready_and_what_is_missing(schema_url: str, tmp_path: Path) -> None:
     halves = {"STRIPE_SECRET_KEY": "sk_test_serve", "STRIPE_ALERT_EMAIL": "staff@aurion.app"}
-    with running_server(database_url, AURION, tmp_path, **halves) as server:
+    with running_server(schema_url, AURION, tmp_path, **halves) as server:
         wait_for(server, 1)
         told = missing(server)
         assert set(told) == {"STRIPE_WEBHOOK_SECRET", "SMTP_URL"}
         assert "set STRIPE_WEBHOOK_SECRET to the signing secret" in told["STRIPE_WEBHOOK_SECRET"]
         assert "set SMTP_URL" in told["SMTP_URL"]
-        if database_url.startswith("postgresql"):
+        if schema_url.startswith("postgresql"):
             server.stop()
             server.start("--workers", "2")
             wait_for(server, 2)
@@ -46,12 +44,11 @@ def test_it_says_once_that_it_is_ready_and_what_is_missing(database_url: str, tm
             assert ready_lines(server) == 2
 
 
-def test_what_is_whole_is_not_warned_of(database_url: str, tmp_path: Path) -> None:
-    schema.upgrade(database_url)
+def test_what_is_whole_is_not_warned_of(schema_url: str, tmp_path: Path) -> None:
     whole = {
         "STRIPE_SECRET_KEY": "sk_test_serve", "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
         "STRIPE_ALERT_EMAIL": "staff@aurion.app", "SMTP_URL": "smtp://127.0.0.1:9",
     }  # fmt: skip
-    with running_server(database_url, AURION, tmp_path, **whole) as server:
+    with running_server(schema_url, AURION, tmp_path, **whole) as server:
         wait_for(server, 1)
         assert missing(server) == {}

@@ -13,21 +13,19 @@ from tests.cli.running import CommandLine
 from tollhouse.catalog import load_catalog
 from tollhouse.ledger import actions
 from tollhouse.store import Sql, open_store
-from tollhouse.store.schema import upgrade
 
 ADA = "cus_01jd0000000000000000000000"
 
 
 @pytest.fixture
 def tollhouse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_url: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], schema_url: str
 ) -> CommandLine:
     """An installation with one customer who has made a project."""
     command_line = CommandLine(tmp_path, monkeypatch, capsys)
-    command_line.set(ENVIRONMENT="test", DATABASE_URL=database_url)
+    command_line.set(ENVIRONMENT="test", DATABASE_URL=schema_url)
     write(tmp_path, RIGHT)
-    upgrade(database_url)
-    asyncio.run(_sign_up(database_url, tmp_path))
+    asyncio.run(_sign_up(schema_url, tmp_path))
     return command_line
 
 
@@ -58,8 +56,8 @@ def test_honest_books(tollhouse: CommandLine) -> None:
     assert (ran.status, ran.out) == (0, "customers 1, entries 3, keys 0: nothing found\n")
 
 
-def test_a_changed_balance_is_found_with_its_fix(tollhouse: CommandLine, database_url: str) -> None:
-    tamper(database_url, "update account set state = replace(state, '\"used\":2500', '\"used\":0')")
+def test_a_changed_balance_is_found_with_its_fix(tollhouse: CommandLine, schema_url: str) -> None:
+    tamper(schema_url, "update account set state = replace(state, '\"used\":2500', '\"used\":0')")
 
     ran = tollhouse("verify")
 
@@ -71,8 +69,8 @@ def test_a_changed_balance_is_found_with_its_fix(tollhouse: CommandLine, databas
     assert ran.out.endswith("1 found\n")
 
 
-def test_a_machine_reads_the_findings_as_json(tollhouse: CommandLine, database_url: str) -> None:
-    tamper(database_url, "update entry set used = used + 1 where seq = 2")
+def test_a_machine_reads_the_findings_as_json(tollhouse: CommandLine, schema_url: str) -> None:
+    tamper(schema_url, "update entry set used = used + 1 where seq = 2")
 
     ran = tollhouse("verify", "--json", "--customer", ADA)
 

@@ -25,7 +25,6 @@ from tollhouse.identity.passwords import Passwords
 from tollhouse.kernel.errors import NotAuthenticated
 from tollhouse.store import open_store
 from tollhouse.store.opening import AnyStore
-from tollhouse.store.schema import upgrade
 
 T = TypeVar("T")
 BOSS = "boss@example.com"
@@ -33,13 +32,12 @@ BOSS = "boss@example.com"
 
 @pytest.fixture
 def tollhouse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_url: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], schema_url: str
 ) -> CommandLine:
     """The command line of an installation whose database is ready."""
     command_line = CommandLine(tmp_path, monkeypatch, capsys)
-    command_line.set(ENVIRONMENT="test", SESSION_SECRET=SECRET, DATABASE_URL=database_url)
+    command_line.set(ENVIRONMENT="test", SESSION_SECRET=SECRET, DATABASE_URL=schema_url)
     write(tmp_path, RIGHT)
-    upgrade(database_url)
     return command_line
 
 
@@ -101,7 +99,7 @@ def test_a_key_is_shown_once_and_then_only_its_end(tollhouse: CommandLine) -> No
 
 
 def test_a_key_made_and_revoked_by_command_is_known_to_a_running_server(
-    tollhouse: CommandLine, database_url: str
+    tollhouse: CommandLine, schema_url: str
 ) -> None:
     made = document(tollhouse("keys", "create", "--json").out)
 
@@ -110,10 +108,10 @@ def test_a_key_made_and_revoked_by_command_is_known_to_a_running_server(
         await ring.refresh()
         return ring.knows(made["key"].encode())
 
-    assert on_store(database_url, knows)
+    assert on_store(schema_url, knows)
     revoked = tollhouse("keys", "revoke", made["id"])
     assert (revoked.status, revoked.out) == (0, f"{made['id']} (server) is revoked\n")
-    assert not on_store(database_url, knows)
+    assert not on_store(schema_url, knows)
 
 
 def test_revoking_an_unknown_key_fails_and_says_what_to_do(tollhouse: CommandLine) -> None:
@@ -130,31 +128,31 @@ def test_without_a_schema_the_command_says_how_to_make_one(tollhouse: CommandLin
 
 
 def test_staff_is_made_with_a_password_from_stdin(
-    tollhouse: CommandLine, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tollhouse: CommandLine, schema_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD + "\n"))
     added = tollhouse("staff", "add", "Boss@Example.com", "--password-stdin", "--json")
     assert (added.status, document(added.out)["created"]) == (0, True)
-    assert sign_in(database_url, BOSS, PASSWORD) == "admin"
+    assert sign_in(schema_url, BOSS, PASSWORD) == "admin"
     assert [item["email"] for item in document(tollhouse("staff", "list", "--json").out)["items"]] == [BOSS]
 
     assert tollhouse("staff", "remove", BOSS).status == 0
-    assert sign_in(database_url, BOSS, PASSWORD) == "None"
+    assert sign_in(schema_url, BOSS, PASSWORD) == "None"
     assert document(tollhouse("staff", "list", "--json").out)["items"] == []
 
 
 @pytest.mark.row("A1")
-def test_staff_made_by_command_has_a_customer_like_every_user(tollhouse: CommandLine, database_url: str) -> None:
+def test_staff_made_by_command_has_a_customer_like_every_user(tollhouse: CommandLine, schema_url: str) -> None:
     added = document(tollhouse("staff", "add", BOSS, "--link", "--json").out)
 
     async def customer(store: AnyStore) -> str | None:
         async with store.reading() as tx:
             return await actions.customer_of_user(tx, added["id"])
 
-    assert on_store(database_url, customer)
+    assert on_store(schema_url, customer)
 
 
-def test_staff_is_made_with_a_link_that_sets_the_password(tollhouse: CommandLine, database_url: str) -> None:
+def test_staff_is_made_with_a_link_that_sets_the_password(tollhouse: CommandLine, schema_url: str) -> None:
     link = tollhouse("staff", "add", BOSS, "--link").out.strip()
     assert link.startswith("http://127.0.0.1:8787/reset?token=")
 
@@ -163,8 +161,8 @@ def test_staff_is_made_with_a_link_that_sets_the_password(tollhouse: CommandLine
         catalog = load_catalog(tollhouse.directory / "tollhouse.toml")
         await actions.reset_password(store, desk_of(), catalog, token, PASSWORD, store.clock.now_ms())
 
-    on_store(database_url, choose)
-    assert sign_in(database_url, BOSS, PASSWORD) == "admin"
+    on_store(schema_url, choose)
+    assert sign_in(schema_url, BOSS, PASSWORD) == "admin"
 
 
 def test_a_new_user_without_a_way_to_sign_in_is_not_made(tollhouse: CommandLine) -> None:
@@ -174,17 +172,17 @@ def test_a_new_user_without_a_way_to_sign_in_is_not_made(tollhouse: CommandLine)
     assert document(tollhouse("staff", "list", "--json").out)["items"] == []
 
 
-def test_who_squats_on_an_address_does_not_become_staff(tollhouse: CommandLine, database_url: str) -> None:
+def test_who_squats_on_an_address_does_not_become_staff(tollhouse: CommandLine, schema_url: str) -> None:
     """Somebody has signed up with the boss's address and never proven it."""
-    sign_up(database_url, tollhouse.directory / "tollhouse.toml", BOSS, "the password of a stranger")
+    sign_up(schema_url, tollhouse.directory / "tollhouse.toml", BOSS, "the password of a stranger")
 
     refused = tollhouse("staff", "add", BOSS)
     assert refused.status == 1
     assert "--link" in refused.err
-    assert sign_in(database_url, BOSS, "the password of a stranger") == "None"
+    assert sign_in(schema_url, BOSS, "the password of a stranger") == "None"
 
     assert tollhouse("staff", "add", BOSS, "--link").status == 0
-    assert sign_in(database_url, BOSS, "the password of a stranger") == "refused"
+    assert sign_in(schema_url, BOSS, "the password of a stranger") == "refused"
 
 
 def test_a_weak_password_is_refused(tollhouse: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +190,8 @@ def test_a_weak_password_is_refused(tollhouse: CommandLine, monkeypatch: pytest.
     assert tollhouse("staff", "add", BOSS, "--password-stdin").status == 1
 
 
-def test_a_lost_second_factor_is_taken_away_and_every_session_ends(tollhouse: CommandLine, database_url: str) -> None:
-    sign_up(database_url, tollhouse.directory / "tollhouse.toml", BOSS, PASSWORD)
+def test_a_lost_second_factor_is_taken_away_and_every_session_ends(tollhouse: CommandLine, schema_url: str) -> None:
+    sign_up(schema_url, tollhouse.directory / "tollhouse.toml", BOSS, PASSWORD)
 
     async def enrol(store: AnyStore) -> str:
         desk, now = desk_of(), store.clock.now_ms()
@@ -210,12 +208,12 @@ def test_a_lost_second_factor_is_taken_away_and_every_session_ends(tollhouse: Co
     async def lives(store: AnyStore) -> bool:
         return await identity.current_session(store, desk_of(), token, store.clock.now_ms()) is not None
 
-    token = on_store(database_url, enrol)
-    assert sign_in(database_url, BOSS, PASSWORD) == "refused"
+    token = on_store(schema_url, enrol)
+    assert sign_in(schema_url, BOSS, PASSWORD) == "refused"
     reset = document(tollhouse("staff", "totp", "reset", BOSS, "--json").out)
     assert (reset["email"], reset["reset"]) == (BOSS, True)
-    assert on_store(database_url, lives) is False
-    assert sign_in(database_url, BOSS, PASSWORD) == "None"
+    assert on_store(schema_url, lives) is False
+    assert sign_in(schema_url, BOSS, PASSWORD) == "None"
     assert "had no second factor" in tollhouse("staff", "totp", "reset", BOSS).out
     nobody = tollhouse("staff", "totp", "reset", "nobody@example.com")
     assert (nobody.status, "nobody has signed up" in nobody.err) == (1, True)

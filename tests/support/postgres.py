@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -66,14 +67,18 @@ class Postgres:
         """Drop a database made here, cutting connections that are still open."""
         self.execute(f'DROP DATABASE IF EXISTS "{_database_name(url)}" WITH (FORCE)')
 
-    def execute(self, statement: str) -> None:
-        """Run one statement as the owner of the server; callable with or without a running event loop."""
+    def execute(self, *statements: str, at: str | None = None) -> Any:
+        """Run statements as the owner of the server, `at` a database's URL, else its first one; the last one's value.
+
+        Callable with or without a running event loop.
+        """
+        answers: list[Any] = []
         failures: list[BaseException] = []
 
         async def run() -> None:
-            connection = await asyncpg.connect(self.url)
+            connection = await asyncpg.connect(at or self.url)
             try:
-                await connection.execute(statement)
+                answers.extend([await connection.fetchval(statement) for statement in statements])
             finally:
                 await connection.close()
 
@@ -88,6 +93,7 @@ class Postgres:
         thread.join()
         if failures:
             raise failures[0]
+        return answers[-1]
 
 
 class PostgresServer(Postgres):
