@@ -7,7 +7,8 @@ PRESET ?= aurion
 PORT ?= 8787
 PYTHON ?=
 PYTEST ?=
-JOBS ?= auto
+# Tests wait for servers and disks a fifth of their time: one process more than there are processors.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 VENV := .venv
 BIN := $(VENV)/bin
