@@ -37,6 +37,9 @@ def main() -> None:
             bench.round(chosen.pgbench_seconds)
         if not chosen.no_memory and not chosen.only:
             bench.memory()
+        if bench.wants("burst"):
+            print(f"a burst of {webhooks.BURST:,} webhooks", flush=True)
+            webhooks.burst(bench)
     if not chosen.only:
         write(figures, chosen.rounds)
     for name, values in figures.values.items():
@@ -82,7 +85,7 @@ class Bench:
             self.postgres.drop_database(url)
 
     def round(self, pgbench_seconds: int) -> None:
-        """Every figure once, the yardstick first."""
+        """Every figure that is measured in rounds once, the yardstick first."""
         add = self.figures.add
         add("pgbench", load.pgbench(self._pgbench_url, pgbench_seconds))
         for name, callers, more in (("store, 256 callers", 256, ()), ("store, one hot customer", 256, ("hot",))):
