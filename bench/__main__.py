@@ -35,6 +35,8 @@ def main() -> None:
         for number in range(chosen.rounds):
             print(f"round {number + 1} of {chosen.rounds}", flush=True)
             bench.round(chosen.pgbench_seconds)
+        if not chosen.only:
+            write(figures, chosen.rounds)  # what follows takes long, and is written in its turn
         if not chosen.no_memory and not chosen.only:
             bench.memory()
         if bench.wants("burst"):

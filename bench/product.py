@@ -116,27 +116,13 @@ async def _copy_accounts(url: str, catalog: Catalog, ids: Sequence[str], now: in
         accounts.append((cell_of(customer), customer, "", 0, encode(change.state).decode(), change.state.next_due))
         entries += [tuple(entry_row(customer, entry).values()) for entry in change.entries]
         lots += [
-            (
-                cell_of(customer),
-                customer,
-                lot.id,
-                meter,
-                lot.amount,
-                lot.source,
-                now,
-                None,
-                lot.since,
-                None,
-                None,
-                None,
-                None,
-                None,
-            )
+            (cell_of(customer), customer, lot.id, meter, lot.amount, lot.source, now, lot.since)
             for lot, meter in change.made
         ]
     connection = await asyncpg.connect(url)
     await connection.copy_records_to_table("account", records=accounts)
     await connection.copy_records_to_table("entry", records=entries)
-    await connection.copy_records_to_table("lot", records=lots)
+    named = ("cell", "customer", "id", "meter", "amount", "source", "granted_at", "since")
+    await connection.copy_records_to_table("lot", records=lots, columns=named)
     await connection.execute("vacuum analyze")
     await connection.close()
