@@ -10,6 +10,7 @@ import pytest
 from tests.admin.test_staff_pages import status_of
 from tests.web.street import ORIGIN, Person, Street, hidden_fields
 from tollhouse.billing import events as events_room
+from tollhouse.billing.counting import Kind, Tally
 from tollhouse.billing.events import count_events, find_events, read_filter, replay_all
 from tollhouse.kernel.clock import DAY, MINUTE, rfc3339
 from tollhouse.kernel.errors import InvalidRequest, NotFound
@@ -246,3 +247,17 @@ async def test_machines_get_the_same_as_json(machine: httpx.AsyncClient, ada: Pe
         machine.headers.pop("authorization", None)
         assert (await machine.get("/v1/admin/webhooks", headers=headers)).status_code == 401
     assert (await ada.client.get("/v1/admin/webhooks")).status_code == 403
+
+
+async def test_the_page_says_so_while_new_events_are_refused(grace: Person, aurion: Street) -> None:
+    async def count(kind: Kind, seconds: int) -> None:
+        tally = Tally()
+        tally.add(kind, aurion.house.store.clock.now_ms() + seconds * 1000)
+        async with aurion.house.store.transaction() as tx:
+            await tally.write(tx)
+
+    assert "New events are refused" not in (await grace.open("/admin/webhooks")).text
+    await count("signature_refused", -20)
+    assert "New events are refused" in (await grace.open("/admin/webhooks")).text
+    await count("signature_verified", -10)
+    assert "New events are refused" not in (await grace.open("/admin/webhooks")).text

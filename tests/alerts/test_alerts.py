@@ -27,9 +27,9 @@ from tollhouse.billing.counting import Tally
 from tollhouse.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from tollhouse.kernel.facts import Fact, OperatorAlert, PaymentFailed
 from tollhouse.settings import MonitoringSettings
-from tollhouse.store import Sql, open_store, outbox, schema
+from tollhouse.store import Sql, open_store, outbox
 from tollhouse.store.opening import AnyStore
-from tollhouse.worker.delivering import deliver_once, spread_once
+from tollhouse.worker.delivering import LEASE_MS, deliver_once, spread_once
 
 SETTINGS = MonitoringSettings(HOUR, 10, 25, 5, 15, 6 * HOUR, None, None)
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ok!").decode()
@@ -81,14 +81,8 @@ def staff(postbox: Postbox) -> Iterator[Messenger]:
 
 
 @pytest.fixture
-def upgraded_url(database_url: str) -> str:
-    schema.upgrade(database_url)
-    return database_url
-
-
-@pytest.fixture
-async def store(upgraded_url: str) -> AsyncIterator[AnyStore]:
-    opened = await open_store(upgraded_url)
+async def store(schema_url: str) -> AsyncIterator[AnyStore]:
+    opened = await open_store(schema_url)
     yield opened
     await opened.close()
 
@@ -109,8 +103,8 @@ async def work(store: AnyStore, staff: Messenger, later_ms: int = 0) -> None:
 
 
 async def deliver_all(store: AnyStore, staff: Messenger) -> None:
-    async def hand(item: outbox.Outgoing) -> None:
-        await deliver(store, staff, item)
+    async def hand(item: outbox.Outgoing) -> outbox.Finish | None:
+        return await deliver(store, staff, item)
 
     while await spread_once(store, hand, asyncio.Event()) or await deliver_once(store, hand):
         pass
@@ -321,14 +315,28 @@ async def test_a_mail_server_that_is_away_for_a_night_gets_the_letter_in_the_mor
     assert len(set(identifiers)) == len(identifiers)
 
 
-async def test_a_fact_delivered_twice_counts_once(store: AnyStore, staff: Messenger) -> None:
-    await put(store, broken("custom"))
-    async with store.transaction() as tx:
-        (item,) = await outbox.claim(tx, store.clock.now_ms(), 60_000, "clm_that_died", 1)
-    await deliver(store, staff, item)
-    await deliver(store, staff, item)
+@pytest.mark.parametrize("facts", [
+    (broken("custom"), broken("custom")),
+    tuple(PaymentFailed("cus_1", f"in_{number}", 900, "usd", declined=True) for number in range(2)),
+])  # fmt: skip
+async def test_facts_that_two_workers_deliver_count_once_each(
+    store: AnyStore, staff: Messenger, facts: tuple[Fact, ...]
+) -> None:
+    await put(store, *facts)
+    overtaken = False
+
+    async def slow(item: outbox.Outgoing) -> outbox.Finish | None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            store.clock.test_offset_ms += LEASE_MS + 1
+            await deliver_all(store, staff)
+        return await deliver(store, staff, item)
+
+    await spread_once(store, slow, asyncio.Event())
+    await deliver_once(store, slow)
     async with store.reading() as tx:
-        assert [alert.happened for alert in await newest_alerts(tx)] == [1]
+        assert (overtaken, [alert.happened for alert in await newest_alerts(tx)]) == (True, [2])
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from tollhouse.kernel.errors import Conflict, InvalidRequest, TollhouseError, To
 
 VISA, ASKS = "pm_card_visa", "pm_card_threeDSecure2Required"
 ASKS_AND_DECLINES = "4000008260003178"
+PAYS_SOON = "AT321904300235473204"
 
 
 async def payer(world: World, customer: str) -> actions.Payer:
@@ -211,6 +212,35 @@ async def test_a_card_that_is_declined_after_all_leaves_nothing_behind(world: Wo
     assert answer.status == "active"
     await world.catch_up()
     assert await live_subscriptions(world, ada) == ["active"]
+
+
+async def test_no_page_is_opened_while_a_first_payment_is_under_way(world: World) -> None:
+    ada = await world.customer()
+    who = await payer(world, ada)
+    account = {
+        "type": "sepa_debit",
+        "sepa_debit": {"iban": PAYS_SOON},
+        "billing_details": {"name": "Ada", "email": "ada@example.com"},
+    }
+    made = await world.stripe("post", "/v1/payment_methods", **account)
+    await bring_card(world, ada)  # makes the customer at Stripe
+    owner = await stripe_id_of(world, ada)
+    await world.stripe("post", f"/v1/payment_methods/{made['id']}/attach", customer=owner)
+    price = await world.gateway.price_of_key(world.catalog.plans["starter"].prices[0].lookup_key)
+    assert price is not None
+    items = [{"price": price.id}]
+    begun = await world.stripe(
+        "post", "/v1/subscriptions", customer=owner, items=items, default_payment_method=made["id"]
+    )
+    assert begun["status"] == "incomplete"
+
+    with pytest.raises(Conflict) as refused:
+        await actions.start_checkout(world.till, who, "starter")
+    assert refused.value.code == "payment_processing"
+
+    await world.pass_days(1)
+    await world.catch_up()
+    assert (await live_subscriptions(world, ada), (await world.state(ada)).plan) == (["active"], "starter")
 
 
 async def test_an_open_checkout_page_is_closed_by_subscribing(world: World) -> None:

@@ -6,9 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.billing.steps import move_to, spend, subscription_id_of
+from tests.billing.test_packs import SELLING
+from tests.billing.test_packs import buy as buy_pack
 from tests.billing.world import CATALOG, PAYS, World, opened
 from tollhouse.billing import actions
-from tollhouse.catalog.model import Catalog, Grant, Meter, OnUpgrade, Pack, PackPrice, Terms
+from tollhouse.catalog.model import Catalog, Grant, Meter, OnRefund, OnUpgrade, Pack, PackPrice, Terms
 from tollhouse.customers.lots import view_lots
 from tollhouse.customers.model import LotView
 from tollhouse.kernel.errors import InvalidRequest
@@ -112,6 +114,47 @@ async def test_a_refund_takes_its_part_of_what_was_paid(schema_url: str) -> None
         await world.stripe("post", "/v1/refunds", charge=charge["id"], amount=450)
         await world.catch_up()
         assert await values(world, ada) == [(900, 0, 0, 900)]
+
+
+@pytest.mark.row("X9", "X11")
+@pytest.mark.parametrize(("on_refund", "credits"), [("keep", [600, 600]), ("take_back", [350, 100])])
+async def test_a_refunded_pack_tells_it_and_its_credits_go_where_the_file_says_so(
+    schema_url: str, on_refund: OnRefund, credits: list[int]
+) -> None:
+    selling = replace(SELLING, terms=Terms(on_refund=on_refund))
+    async with opened(schema_url, selling) as world:
+        ada = await world.customer()
+        await buy_pack(world, ada, "small")
+        await world.catch_up()
+        assert await world.credits(ada) == 600
+        async with world.store.reading() as tx:
+            link = await actions.link_of_customer(tx, ada)
+        assert link is not None
+        [charge] = (await world.stripe("get", "/v1/charges", customer=link.id))["data"]
+        for number, (deferred, refunded) in enumerate([(350, 350), (0, 700)]):
+            await world.stripe("post", "/v1/refunds", charge=charge["id"], amount=350)
+            events = await world.new_events()
+            for order in (events, events[::-1]):  # doubled, and in reverse
+                await world.receive(order)
+                await world.work()
+            assert await values(world, ada) == [(700, deferred, 0, refunded)]
+            assert await world.credits(ada) == credits[number]
+
+
+@pytest.mark.row("X9")
+async def test_what_is_given_back_of_a_plan_is_told_where_the_credits_stay(schema_url: str) -> None:
+    async with opened(schema_url) as world:
+        ada = await world.customer()
+        await world.buy(ada, "starter")
+        await world.catch_up()
+        async with world.store.reading() as tx:
+            link = await actions.link_of_customer(tx, ada)
+        assert link is not None
+        [charge] = (await world.stripe("get", "/v1/charges", customer=link.id))["data"]
+        await world.stripe("post", "/v1/refunds", charge=charge["id"], amount=300)
+        await world.catch_up()
+        assert await values(world, ada) == [(900, 600, 0, 300)]
+        assert await world.credits(ada) == 1_000
 
 
 @pytest.mark.row("X9")

@@ -8,6 +8,7 @@ from litestar.response import Redirect
 
 from tollhouse.admin.site import TheOffice, receive_staff
 from tollhouse.billing.actions import read_event, replay
+from tollhouse.billing.counting import is_signature_refused
 from tollhouse.billing.events import (
     MOST_COUNTED,
     STATUSES,
@@ -44,8 +45,10 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     query = visit.shell.query
     asked, wrong, events, recent = _asked(query), None, [], False
     total: int | None = 0
+    refused = False
     try:
         async with office.house.store.reading() as tx:
+            refused = await is_signature_refused(tx, office.now())
             wanted = read_filter(asked, office.now())
             recent = wanted.recent
             events = await find_events(tx, wanted, before=query.get("before", ""), most=PAGE + 1)
@@ -62,6 +65,7 @@ async def events_page(office: TheOffice, request: AnyRequest) -> Response[str]:
         "total": total,
         "many": total is not None and total >= MOST_COUNTED,
         "recent": recent,
+        "refused": refused,
         "statuses": (*STATUSES, "all"),
         "done": int(done) if done.isdecimal() and len(done) < 10 else None,
     }

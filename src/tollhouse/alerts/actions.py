@@ -14,7 +14,7 @@ from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.facts import AlertTold, MailRequested, OperatorAlert, PaymentFailed
 from tollhouse.settings import MonitoringSettings, Settings
 from tollhouse.store import Store, Tx, outbox
-from tollhouse.store.outbox import Outgoing
+from tollhouse.store.outbox import Finish, Outgoing
 
 STAFF_PATH = "/admin"
 
@@ -65,9 +65,9 @@ def _caller(settings: Settings) -> Caller | None:
     return Caller(url, secret.reveal()) if url is not None and secret is not None else None
 
 
-async def deliver(store: Store, messenger: Messenger, item: Outgoing) -> None:
-    """Do what this fact asks: send it, or count it among the alerts. Facts that concern nobody yet are delivered by
-    doing nothing.
+async def deliver(store: Store, messenger: Messenger, item: Outgoing) -> Finish | None:
+    """Do what this fact asks: send it, or count it among the alerts (with its end). Facts that concern nobody yet are
+    delivered by doing nothing.
 
     Raises ConfigurationError without SMTP_URL, Undeliverable or Unavailable as the mail server answers.
     """
@@ -75,19 +75,27 @@ async def deliver(store: Store, messenger: Messenger, item: Outgoing) -> None:
         mail = _decode_mail(item.payload)
         await _send(messenger, item, mail.template, mail.to, mail.locale, mail.values)
     elif item.fact == "operator.alert":
-        await _open(store, _decode_alert(item.payload), item.id)
+        return _opening(store, _decode_alert(item.payload), item.id)
     elif item.fact == "payment.failed":
-        await _open(store, declined(_decode_failed(item.payload)), item.id)
+        return _opening(store, declined(_decode_failed(item.payload)), item.id)
     elif item.fact == "alert.told" and messenger.caller is not None:
         await messenger.caller.send(item.id, _document(messenger, item), store.clock.now_ms())
+    return None
 
 
-async def _open(store: Store, alert: OperatorAlert, fact: str) -> None:
-    log.error(
-        "operator.alert", key=alert.key, severity=alert.severity, title=alert.title, detail=alert.detail, fix=alert.fix
-    )
-    async with store.transaction() as tx:
+def _opening(store: Store, alert: OperatorAlert, fact: str) -> Finish:
+    async def finish(tx: Tx) -> None:
+        log.error(
+            "operator.alert",
+            key=alert.key,
+            severity=alert.severity,
+            title=alert.title,
+            detail=alert.detail,
+            fix=alert.fix,
+        )
         await open_alert(tx, alert, fact, store.clock.now_ms())
+
+    return finish
 
 
 def _document(messenger: Messenger, item: Outgoing) -> bytes:

@@ -20,7 +20,7 @@ _QUIET_MS = {"payments_failing": HOUR, "payment_declined": HOUR}
 
 
 async def open_alert(tx: Tx, alert: OperatorAlert, fact: str, now: int) -> None:
-    """Open it, or count once more what is open already. The same fact counts once, however often it is delivered."""
+    """Open it, or count once more what is open already, unless this very fact was counted last."""
     await tx.execute(
         queries.OPEN, id=new_id("alt"), key=alert.key[:320], severity=alert.severity, title=mask_text(alert.title),
         detail=mask_text(alert.detail), fix=mask_text(alert.fix), fact=fact, now=now,

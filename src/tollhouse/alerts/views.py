@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollhouse.alerts.incidents import newest_alerts
+from tollhouse.alerts.incidents import newest_alerts, open_alerts
 from tollhouse.alerts.model import Alert
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.store import Tx
@@ -39,9 +39,9 @@ def kind_of(alert: Alert) -> str:
 
 
 async def read_alerts(tx: Tx, most: int = 200) -> tuple[list[Alert], list[Alert]]:
-    """What is wrong now and what was, each the newest first."""
-    found = await newest_alerts(tx, most)
-    return [one for one in found if one.ended_at is None], [one for one in found if one.ended_at is not None]
+    """All that is wrong now, and of the newest alerts those that are over; each the newest first."""
+    past = [one for one in await newest_alerts(tx, most) if one.ended_at is not None]
+    return (await open_alerts(tx))[::-1], past
 
 
 def view_alert(alert: Alert) -> AlertView:

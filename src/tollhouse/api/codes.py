@@ -148,6 +148,7 @@ CLASHES = Chapter(
         Code("quote_ended", 409, "The quote was withdrawn while the page was opened.", "Look at the price, then try again."),
         Code("setup_not_finished", 409, "The card of this setup intent is not kept yet.", "Let the browser confirm it first, then ask again."),
         Code("subscribing", 409, "The customer is being subscribed at this moment.", "Look again in a moment."),
+        Code("payment_processing", 409, "The first payment of a subscription is under way.", "Wait for the bank's answer."),
         Code("checkout_open", 409, "Another Checkout page was opened at this moment.", "Go on with the page at `url`, or try again."),
         Code("stripe_paused", 409, "Stripe's events are parked: nothing that Stripe says is applied now.", "Run `tollhouse stripe resume`."),
         Code("not_paused", 409, "Stripe's events are not parked.", "Nothing is to be done."),

@@ -110,7 +110,7 @@ async def start_checkout(
     """The address of a Checkout page for this plan. `address` is the browser's, where a browser asks.
 
     Raises InvalidRequest (unknown plan, interval or currency), TooManyAttempts, Conflict `already_subscribed` with the portal's
-    `url`, Unavailable (`maintenance` while new subscriptions are paused).
+    `url` or `payment_processing`, Unavailable (`maintenance` while new subscriptions are paused).
     """
     await require_selling(till.store)
     version, price = choose_price(till.catalog, plan, interval, currency)
@@ -182,7 +182,7 @@ async def close_page(till: Till, page: CheckoutSession) -> bool:
 
 
 async def _refuse_subscribed(till: Till, payer: Payer, *, asking_stripe: bool) -> None:
-    """A customer has at most one live subscription; it is changed in the portal."""
+    """A customer has at most one live subscription, which is changed in the portal, or one whose first payment is under way."""
     async with till.store.reading() as tx:
         rows = await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(payer.customer), customer=payer.customer)
         prices = await read_prices(tx, till.catalog)
@@ -191,8 +191,16 @@ async def _refuse_subscribed(till: Till, payer: Payer, *, asking_stripe: bool) -
     if asking_stripe:
         stripe_id = await ensure_stripe_customer(till.store, till.gateway, payer)
         found = await till.gateway.subscriptions(stripe_id)
-        if any(subscription.live and prices.item_of(subscription) for subscription in found):
+        ours = [subscription for subscription in found if prices.item_of(subscription)]
+        if any(subscription.live for subscription in ours):
             await already_subscribed(till, payer)
+        begun = {subscription.id for subscription in ours if subscription.status == "incomplete"}
+        invoices = await till.gateway.invoices(stripe_id) if begun else ()
+        if any(invoice.subscription in begun and invoice.status == "processing" for invoice in invoices):
+            raise Conflict(
+                "the payment of a subscription is under way for this customer", code="payment_processing",
+                fix="wait for the bank's answer: the plan comes with it, and a payment that fails lets them buy again",
+            )  # fmt: skip
 
 
 async def already_subscribed(till: Till, payer: Payer) -> NoReturn:

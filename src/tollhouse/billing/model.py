@@ -158,7 +158,10 @@ class StripeCustomer(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A paid Checkout session of a pack, as it was sold. `amount` is scaled, `paid` is without tax."""
+    """A paid Checkout session of a pack, as it was sold. `amount` is scaled, `paid` is without tax.
+
+    `payment`: its payment intent, of `charged_minor` with tax; none where nothing was to be paid.
+    """
 
     session: str
     pack: str
@@ -167,6 +170,8 @@ class Purchase(msgspec.Struct, frozen=True):
     paid: Money
     paid_at: int
     expires_at: int | None = None
+    payment: str | None = None
+    charged_minor: int = 0
 
 
 class AwaitedPack(msgspec.Struct, frozen=True):
@@ -191,7 +196,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
     awaited: tuple[AwaitedPack, ...] = ()
-    refunded: dict[str, int] | None = None  # by invoice, given back or lost to a dispute; None: not looked at
+    refunded: dict[str, int] | None = (
+        None  # by invoice, else payment intent: given back or lost in a dispute; None: not looked at
+    )
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""

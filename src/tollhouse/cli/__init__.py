@@ -15,7 +15,7 @@ from tollhouse.kernel.errors import TollhouseError
 from tollhouse.kernel.masking import mask_text
 
 COMMANDS = (
-    "init demo serve worker db plans keys customers invoices quotes hooks staff stripe webhooks maintenance migrate verify selftest clock"
+    "init demo serve worker db plans keys customers invoices quotes hooks staff stripe webhooks alerts maintenance migrate verify selftest clock"
 ).split()
 
 

@@ -1,6 +1,7 @@
 """What other rooms do to an account, one function per use case, inside the caller's transaction."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -47,18 +48,21 @@ _BOUGHT = b"bought".ljust(16, b"\0")
 
 
 class _Granted(msgspec.Struct, frozen=True):
-    """Which lots a paid period brought; releases before refunds were heard of wrote none."""
+    """Which lots a payment brought; releases before refunds were heard of wrote none."""
 
     lots: list[str] = []
 
 
 class _Refund(msgspec.Struct, frozen=True):
-    """Up to what amount a paid period's refunds have been dealt with."""
+    """Up to what amount a payment's refunds have been dealt with."""
 
     refunded_minor: int
 
 
 _INVOICE = b"invoice".ljust(16, b"\0")
+Source = Literal["invoice", "bought"]
+"""By what a payment's lots were granted: an invoice's line and month, or a pack's Checkout session."""
+_MARKS: dict[Source, bytes] = {"invoice": _INVOICE, "bought": _BOUGHT}
 _decode_granted = msgspec.json.Decoder(_Granted).decode
 _decode_refund = msgspec.json.Decoder(_Refund).decode
 _decode_grant = msgspec.json.Decoder(GrantAnswer).decode
@@ -115,14 +119,16 @@ async def grant_bought(
         return False
     book = await open_book(tx, catalog, customer, now)
     note = granting.metadata_json({**metadata, "credits_granted": unscale(new.amount, meter.decimals)})
+    made: list[str] = []
     if new.expires_at is not None and new.expires_at <= book.now:
         state, entry = record(book.state, "grant", "pack_bought_expired", book.now, (), metadata=note)
         book.add(state, [entry])
     else:
         change = granting.add_lot(book.state, customer, new, book.now, "pack_bought", note)
         book.apply(change, paid, "pack_bought")
+        made = [lot.id for lot, _ in change.made]
     await book.save(tx)
-    await keep_answer(tx, book, "bought", session, _BOUGHT, "{}")
+    await keep_answer(tx, book, "bought", session, _BOUGHT, encode(_Granted(made)).decode())
     return True
 
 
@@ -196,23 +202,25 @@ async def _paid_for(tx: Tx, customer: str, parts: tuple[Part, ...]) -> Money | N
 
 async def take_back_refunded(
     tx: Tx, catalog: Catalog, customer: str, now: int, *,
-    invoice_key: str, paid_minor: int, refunded_minor: int, metadata: Mapping[str, object],
+    source: Source, key: str, paid_minor: int, refunded_minor: int, metadata: Mapping[str, object], keeps_credits: bool,
 ) -> None:  # fmt: skip
-    """Take back what is left of a paid period's lots, by the share of the payment that was given back since last time."""
+    """Note what of a payment was given back since last time with its lots, and take back that share of what is left of
+    them, unless the customer keeps the credits."""
     book = await open_book(tx, catalog, customer, now)
-    beginning = f"{invoice_key}:"
+    beginning = f"{key}:"
     rows = await tx.fetch(
-        queries.KEYS_BEGINNING, cell=book.cell, customer=customer, operation="invoice_refund", length=len(beginning),
+        queries.KEYS_BEGINNING, cell=book.cell, customer=customer, operation=f"{source}_refund", length=len(beginning),
         beginning=beginning,
     )  # fmt: skip
     before = max((_decode_refund(row["answer"]).refunded_minor for row in rows), default=0)
-    granted = await first_answer(tx, customer, "invoice", invoice_key, _INVOICE)
+    granted = await first_answer(tx, customer, source, key, _MARKS[source])
     if granted is None or refunded_minor <= before:
         return
     lots = await lot_facts(tx, customer, _decode_granted(granted).lots)
-    note = granting.metadata_json({**metadata, "refunded_minor": refunded_minor - before, "paid_minor": paid_minor})
-    refunded = Refunded(paid_minor, before, refunded_minor)
-    book.apply(take_back(book.state, tuple(lots.values()), refunded, book.now, note))
+    if lots and not keeps_credits:
+        note = granting.metadata_json({**metadata, "refunded_minor": refunded_minor - before, "paid_minor": paid_minor})
+        refunded = Refunded(paid_minor, before, refunded_minor)
+        book.apply(take_back(book.state, tuple(lots.values()), refunded, book.now, note))
     await book.save(tx)
     for lot in lots:
         row = await tx.fetch_one(queries.PAID_FOR_LOT, cell=book.cell, customer=customer, id=lot)
@@ -220,7 +228,7 @@ async def take_back_refunded(
             back = row["paid_minor"] * min(refunded_minor, paid_minor) // paid_minor
             await tx.execute(queries.LOT_REFUNDED, cell=book.cell, customer=customer, id=lot, refunded_minor=back)
     answer = encode(_Refund(refunded_minor)).decode()
-    await keep_answer(tx, book, "invoice_refund", f"{beginning}{refunded_minor}", _INVOICE, answer)
+    await keep_answer(tx, book, f"{source}_refund", f"{beginning}{refunded_minor}", _MARKS[source], answer)
 
 
 async def verify_email(tx: Tx, catalog: Catalog, customer: str, now: int) -> None:

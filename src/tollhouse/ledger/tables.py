@@ -97,7 +97,7 @@ lot = Table(
     Column("ended_at", BigInteger),
     Column("paid_minor", BigInteger),  # of a lot that was carried over: its share of what stands at the lots it is of
     Column("currency", String(3)),
-    Column("refunded_minor", BigInteger),  # of that, what was given back, where the catalogue takes credits back
+    Column("refunded_minor", BigInteger),  # of that, what was given back
     Column("reason", Text),
     PrimaryKeyConstraint("cell", "customer", "id"),
     CheckConstraint("amount > 0", name="amount"),

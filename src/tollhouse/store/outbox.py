@@ -8,6 +8,7 @@ Letters (what waits for a mail server, a receiver of alerts or Stripe) are claim
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,8 @@ from tollhouse.store.sql import Sql
 LONGEST_ERROR = 2_000
 
 Which = Literal["all", "letters", "events"]
+Finish = Callable[[Tx], Awaitable[None]]
+"""What is written in the transaction that marks a fact done."""
 
 _FIELDS = "id, fact, customer, payload, created_at, attempts, due_at, done_at, parked_at, error"
 _WAITING = "done_at is null and parked_at is null"

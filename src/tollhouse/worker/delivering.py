@@ -1,5 +1,7 @@
 """From the outbox to whoever is to be told: claim, deliver outside any transaction, done; else later, else parked.
 
+What is counted in our own books is counted in the transaction that marks the fact done: once, however often it comes.
+
 Letters one by one, as their server takes them; events many at once, each spread to the endpoints of webhooks out in the
 transaction that marks it done.
 """
@@ -18,7 +20,7 @@ from tollhouse.kernel.ids import new_id
 from tollhouse.kernel.masking import mask_text
 from tollhouse.store import Store, outbox
 from tollhouse.store.inbox import MOST_ATTEMPTS, pause_ms
-from tollhouse.store.outbox import Outgoing, Which
+from tollhouse.store.outbox import Finish, Outgoing, Which
 
 LEASE_MS = 2 * MINUTE
 AT_ONCE = 20
@@ -26,7 +28,8 @@ MOST_ATTEMPTS_WHILE_AWAY = 80
 """While the other side does not answer: 12 tries in the first hours, then one an hour, about three days in all."""
 EVENTS_AT_ONCE = 100
 
-Deliver = Callable[[Outgoing], Awaitable[None]]
+Deliver = Callable[[Outgoing], Awaitable[Finish | None]]
+"""Does what a fact asks for; what it gives back, if anything, is written with the fact's end."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,12 +47,12 @@ async def deliver_once(store: Store, deliver: Deliver, which: Which = "all") -> 
         items = await outbox.claim(tx, store.clock.now_ms(), LEASE_MS, claim_id, AT_ONCE, which)
     for item in items:
         try:
-            await deliver(item)
+            finish = await deliver(item)
+            async with store.transaction() as tx:
+                if await outbox.done(tx, item, claim_id, store.clock.now_ms()) and finish is not None:
+                    await finish(tx)
         except Exception as error:  # whatever it is, the fact must be kept
             await _failed(store, item, claim_id, error)
-            continue
-        async with store.transaction() as tx:
-            await outbox.done(tx, item, claim_id, store.clock.now_ms())
     return len(items) == AT_ONCE
 
 
@@ -61,20 +64,19 @@ async def spread_once(store: Store, deliver: Deliver, spread_to: asyncio.Event) 
             return False
     async with store.transaction() as tx:
         items = await outbox.claim(tx, store.clock.now_ms(), LEASE_MS, claim_id, EVENTS_AT_ONCE, "events")
-    delivered = []
+    delivered: list[tuple[Outgoing, Finish | None]] = []
     for item in items:
         try:
-            await deliver(item)
-            delivered.append(item)
+            delivered.append((item, await deliver(item)))
         except Exception as error:  # whatever it is, the fact must be kept
             await _failed(store, item, claim_id, error)
     try:
         made = await _spread(store, delivered, claim_id)
     except Exception:  # one of them cannot be spread: it must not hold up the others
         made = 0
-        for item in delivered:
+        for item, finish in delivered:
             try:
-                made += await _spread(store, [item], claim_id)
+                made += await _spread(store, [(item, finish)], claim_id)
             except Exception as error:
                 await _failed(store, item, claim_id, error)
     if made:
@@ -82,13 +84,15 @@ async def spread_once(store: Store, deliver: Deliver, spread_to: asyncio.Event) 
     return len(items) == EVENTS_AT_ONCE
 
 
-async def _spread(store: Store, items: Sequence[Outgoing], claim_id: str) -> int:
+async def _spread(store: Store, items: Sequence[tuple[Outgoing, Finish | None]], claim_id: str) -> int:
     made = 0
     async with store.transaction() as tx:
         now = store.clock.now_ms()
         endpoints = await list_endpoints(tx, lock=True)
-        for item in items:
+        for item, finish in items:
             if await outbox.done(tx, item, claim_id, now):  # else somebody else has it by now
+                if finish is not None:
+                    await finish(tx)
                 made += await spread(tx, item, endpoints, now)
     return made
 

@@ -7,7 +7,7 @@ from tollhouse.alerts.receipts import send_receipt
 from tollhouse.billing.linking import tell_language
 from tollhouse.house import House
 from tollhouse.kernel.facts import LanguageChosen
-from tollhouse.store.outbox import Outgoing
+from tollhouse.store.outbox import Finish, Outgoing
 from tollhouse.worker.delivering import Deliver
 
 _decode_language = msgspec.json.Decoder(LanguageChosen).decode
@@ -16,7 +16,7 @@ _decode_language = msgspec.json.Decoder(LanguageChosen).decode
 def hand_over(house: House, messenger: Messenger) -> Deliver:
     """What `deliver_once` calls for each fact of this installation."""
 
-    async def given(item: Outgoing) -> None:
+    async def given(item: Outgoing) -> Finish | None:
         if item.fact == "receipt.requested":
             await send_receipt(house.store, messenger, house.settings.url, item)
         elif item.fact == "customer.language.chosen":
@@ -24,6 +24,7 @@ def hand_over(house: House, messenger: Messenger) -> Deliver:
             if house.stripe is not None:
                 await tell_language(house.store, house.stripe, chosen.customer)
         else:
-            await deliver(house.store, messenger, item)
+            return await deliver(house.store, messenger, item)
+        return None
 
     return given

@@ -233,15 +233,18 @@ class StripeGateway:
         return tuple(purchases), tuple(awaited)
 
     async def refunded(self, stripe_id: str) -> dict[str, int]:
-        """By invoice: what was given back of its payments, or was lost to a dispute, in minor units."""
+        """By invoice, else by payment intent: what was given back, or was lost to a dispute, in minor units."""
         found: dict[str, int] = {}
         async for charge in self._every("/v1/charges", {"customer": stripe_id}, wire.Charge):
             gone = charge.amount_refunded
             if charge.disputed:
                 disputes = self._every("/v1/disputes", {"charge": charge.id}, wire.Dispute)
                 gone += sum([dispute.amount async for dispute in disputes if dispute.status == "lost"])
-            if gone and (invoice := await self._invoice_of(charge)) is not None:
-                found[invoice] = found.get(invoice, 0) + min(gone, charge.amount)
+            if not gone:
+                continue
+            place = await self._invoice_of(charge) or translate.name_of(charge.payment_intent)
+            if place is not None:
+                found[place] = found.get(place, 0) + min(gone, charge.amount)
         return found
 
     async def _invoice_of(self, charge: wire.Charge) -> str | None:

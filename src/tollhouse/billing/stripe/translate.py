@@ -171,6 +171,8 @@ def purchase(given: wire.CheckoutSession) -> model.Purchase | None:
         paid=Money((given.amount_total or 0) - tax, given.currency or ""),
         paid_at=paid_at,
         expires_at=paid_at + int(lasts) if int(lasts) else None,
+        payment=_intent_of(given),
+        charged_minor=given.amount_total or 0,
     )
 
 
@@ -183,6 +185,11 @@ def awaited_pack(given: wire.CheckoutSession, payment: wire.PaidIntent) -> model
         Money(given.amount_total or 0, given.currency or ""),
         failed=payment.status != "processing",
     )
+
+
+def _intent_of(given: wire.CheckoutSession) -> str | None:
+    intent = given.payment_intent
+    return intent.id if isinstance(intent, wire.PaidIntent) else intent
 
 
 def _paid_at(given: wire.CheckoutSession) -> int:
