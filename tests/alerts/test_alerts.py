@@ -18,7 +18,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.support.postgres import free_port
-from tollhouse.alerts import queries
 from tollhouse.alerts.actions import Messenger, deliver, watch_and_tell
 from tollhouse.alerts.channels.email import Mailer, Sender
 from tollhouse.alerts.channels.webhook import Caller
@@ -265,29 +264,6 @@ async def test_what_happens_again_while_it_is_judged_over_goes_on(store: AnyStor
         await write(tx, changes, store.clock.now_ms())
         (alert,) = await newest_alerts(tx)
     assert (alert.happened, alert.ended_at) == (2, None)
-
-
-async def test_whether_an_alert_is_over_is_found_by_an_index(store: AnyStore) -> None:
-    postgres = store.dialect == "postgresql"
-    begin = "explain " if postgres else "explain query plan "
-    async with store.transaction() as tx:
-        await tx.execute(FILL)
-    if postgres:
-        async with store.transaction() as tx:
-            await tx.execute(Sql("analyze inbox"))
-    async with store.reading() as tx:
-        for sql, index in ((queries.PARKED_OF, "ix_inbox_subject"), (queries.REFUSED_WAITING, "ix_inbox_parked")):
-            values = {"name": "cus_none"} if sql.parameters else {}
-            rows = await tx.fetch(Sql(begin + sql.text), **values)
-            plan = "\n".join(str(row["QUERY PLAN" if postgres else "detail"]) for row in rows)
-            assert index in plan or (postgres and "ix_inbox_parked" in plan)  # none is parked: that index is empty
-
-
-FILL = Sql(
-    "with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 5000)"
-    " insert into inbox (source, id, type, subject, payload, received_at, status, attempts, due_at)"
-    " select 'stripe', 'evt_' || n, 'invoice.paid', 'cus_' || n, '{}', n, 'done', 0, n from numbers"
-)
 
 
 async def test_what_is_over_before_it_was_told_is_never_told(

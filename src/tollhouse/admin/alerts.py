@@ -4,6 +4,7 @@ from litestar import Response, get
 
 from tollhouse.admin.site import TheOffice, receive_staff
 from tollhouse.alerts.views import kind_of, read_alerts
+from tollhouse.alerts.words import title_in
 from tollhouse.billing.health import read_health
 from tollhouse.pages.texts import N_
 from tollhouse.pages.visiting import AnyRequest
@@ -41,7 +42,7 @@ async def alerts_page(office: TheOffice, request: AnyRequest) -> Response[str]:
     channels = [("email", settings.stripe.alert_email), ("webhook", settings.monitoring.webhook_url)]
     values = {
         "open": now_open, "past": past, "health": health, "limits": settings.monitoring, "definitions": DEFINITIONS,
-        "kind_of": kind_of, "channels": [name for name, address in channels if address],
+        "kind_of": kind_of, "title_in": title_in, "channels": [name for name, address in channels if address],
     }  # fmt: skip
     return office.pages.render("alerts.html", visit.shell, values, cookies=visit.cookies)
 

@@ -36,6 +36,6 @@ PARKED_OF = Sql("select 1 as one from inbox where source = 'stripe' and subject 
 REFUSED_WAITING = Sql(
     "select 1 as one from inbox where source = 'stripe' and status = 'parked' and attempts = 0 order by received_at, id limit 1"
 )
-# No index leads there: asked once for all alerts of the kind, and only while there is one.
+# Asked once for all alerts of the kind, and only while there is one.
 UNMAPPED = Sql("select distinct price as name from subscription where plan is null and ended_at is null")
 SECOND = Sql("select id as name from subscription where second_since is not null and ended_at is null")

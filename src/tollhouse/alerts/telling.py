@@ -11,6 +11,7 @@ import msgspec
 from tollhouse.alerts import queries
 from tollhouse.alerts.incidents import alert_of
 from tollhouse.alerts.model import BETWEEN_LETTERS_MS, SEVERITIES, WAITS_MS, Alert
+from tollhouse.alerts.words import severity_in, title_in
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.facts import AlertTold, MailRequested
 from tollhouse.store import Sql, Tx, Value, outbox
@@ -75,25 +76,27 @@ async def _put(tx: Tx, readers: Readers, kind: str, alerts: Sequence[Alert], mar
     for alert in alerts:
         await tx.execute(mark, id=alert.id, now=now, **marked)
     if readers.email is not None:
-        values = _letter(kind, alerts, readers)
+        values = letter_of(kind, alerts, readers)
         await outbox.put(tx, MailRequested(f"alerts_{kind}", readers.email, readers.locale, values), now=now)
     if readers.by_webhook:
         await outbox.put(tx, AlertTold(kind, [_told(alert) for alert in alerts]), now=now)
 
 
-def _letter(kind: str, alerts: Sequence[Alert], readers: Readers) -> dict[str, str]:
+def letter_of(kind: str, alerts: Sequence[Alert], readers: Readers) -> dict[str, str]:
+    """What a letter about these alerts says, in the reader's language but for what the errors themselves say."""
     first, more = alerts[0], len(alerts) - 1
     paragraphs = []
     for alert in alerts[:MOST_IN_A_LETTER]:
         times = f" (× {alert.happened})" if alert.happened > 1 else ""
-        paragraphs += [f"[{alert.severity}] {alert.title}{times}", alert.detail]
+        severity, title = severity_in(readers.locale, alert.severity), title_in(readers.locale, alert.title)
+        paragraphs += [f"[{severity}] {title}{times}", alert.detail]
         paragraphs += [f"→ {alert.fix}"] if kind != "ended" else []
     webhooks = any(alert.key.partition(":")[0] in ABOUT_WEBHOOKS for alert in alerts)
     if len(alerts) > MOST_IN_A_LETTER:
         paragraphs.append(f"… + {len(alerts) - MOST_IN_A_LETTER}")
     return {
-        "title": first.title + (f" (+ {more})" if more else ""),
-        "severity": first.severity,
+        "title": title_in(readers.locale, first.title) + (f" (+ {more})" if more else ""),
+        "severity": severity_in(readers.locale, first.severity),
         "list": "\n\n".join(paragraphs),
         "environment": readers.environment,
         "url": readers.url + (WEBHOOKS_PATH if webhooks else ""),

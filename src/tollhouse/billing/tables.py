@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from tollhouse.store import metadata
@@ -70,6 +71,10 @@ subscription = Table(
     Column("later_at", BigInteger),
     PrimaryKeyConstraint("cell", "customer", "id"),
 )
+_UNMAPPED = text("plan is null and ended_at is null")
+_SECOND = text("second_since is not null and ended_at is null")
+Index("ix_subscription_unmapped", subscription.c.price, sqlite_where=_UNMAPPED, postgresql_where=_UNMAPPED)
+Index("ix_subscription_second", subscription.c.id, sqlite_where=_SECOND, postgresql_where=_SECOND)
 
 invoice = Table(
     "invoice",
