@@ -96,6 +96,7 @@ def measure(bench: "Bench") -> None:
             made = events(bed, world, len(world.payers))
             send_all(running, bed, world, made)
             add("webhooks applied, first look", drained(bed, len(made)))
+            wait_for_files(bed)  # of the invoices that were seen for the first time
             execute(bed, "delete from inbox")
             execute(bed, "update subscription set period_end = period_end - 1")
             made = events(bed, world, len(world.payers))
@@ -192,7 +193,7 @@ async def fill(bed: Bed, url: str) -> Stripe:
 
 async def ask(gateway: StripeGateway, method: str, path: str, **params: object) -> Any:
     """One call of the merchant's."""
-    return json.loads((await gateway._connected().raw_request_async(method, path, **params)).body)
+    return json.loads((await gateway._connected().raw_request_async(method, path, **params)).headers.body)
 
 
 async def link_all(bed: Bed, world: Stripe) -> None:
@@ -295,6 +296,15 @@ def wait_until_drained(bed: Bed) -> None:
         time.sleep(0.25)
     if count(bed, "status = 'parked'"):
         raise RuntimeError("events were parked: " + str(fetch(bed, "select error from inbox where status = 'parked'")))
+
+
+def wait_for_files(bed: Bed) -> None:
+    """Until the PDF of every invoice is kept."""
+    until = time.monotonic() + DRAIN_SECONDS
+    while fetch(bed, "select count(*) from invoice_file where due_at is not null"):
+        if time.monotonic() > until:
+            raise RuntimeError(f"the PDFs of invoices were not fetched within {DRAIN_SECONDS} s")
+        time.sleep(0.25)
 
 
 @contextmanager

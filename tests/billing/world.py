@@ -111,7 +111,7 @@ class World:
 
     async def stripe(self, method: str, path: str, **params: object) -> Any:
         """The merchant does something in Stripe's own API."""
-        return json.loads((await self.gateway._connected().raw_request_async(method, path, **params)).body)
+        return json.loads((await self.gateway._connected().raw_request_async(method, path, **params)).headers.body)
 
     async def pass_days(self, days: int) -> None:
         """Time goes by, here and at Stripe."""

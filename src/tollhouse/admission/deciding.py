@@ -53,7 +53,7 @@ def decide(state: State, catalog: Catalog, ask: Ask, now: int) -> Decision:
     remaining, used = sums(after)
     kind: EntryKind = "admission" if ask.operation == "admit" else "hold"
     entry = Entry(after.seq, kind, ask.action, at, result.moves, remaining, used, None, ask.metadata)
-    lease = lease_of(ask, meters)
+    lease = None if after.held is state.held else lease_of(ask, meters)
     views, limit = _views(after, plan, meters, ask.cost, at)
     answer = Answer(
         True,

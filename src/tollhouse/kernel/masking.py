@@ -6,11 +6,13 @@ mask_text(text)    the same for a text: an exception, a repr, an error that was 
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "********"
 DEEPEST = 30
 SHORTEST_KNOWN = 8
+LONGEST_CACHED = 64
 
 _SECRET_NAMES = (
     "secret", "password", "passwd", "token", "apikey", "authorization", "cookie", "csrf", "signature", "credential", "privatekey",
@@ -62,14 +64,17 @@ def mask(value: Any, depth: int = 0) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return {
-            mask_text(name) if isinstance(name, str) else name: _hidden(held)
-            if isinstance(name, str) and is_secret_name(name)
-            else mask(held, depth + 1)
+            mask_text(name) if isinstance(name, str) else name: mask_under(name, held, depth + 1)
             for name, held in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [mask(held, depth + 1) for held in value]
     return mask_text(repr(value) if isinstance(value, BaseException) else str(value))
+
+
+def mask_under(name: object, value: Any, depth: int = 0) -> Any:
+    """A value masked as it has to be under this name."""
+    return _hidden(value) if isinstance(name, str) and is_secret_name(name) else mask(value, depth)
 
 
 def _hidden(value: Any) -> Any:
@@ -79,6 +84,11 @@ def _hidden(value: Any) -> Any:
 
 def is_secret_name(name: str) -> bool:
     """Whether what stands under this key is secret, however it is spelt: `clientSecret`, `CLIENT-SECRET`, `client secret`."""
+    return _is_secret_name(name) if len(name) <= LONGEST_CACHED else _is_secret_name.__wrapped__(name)
+
+
+@lru_cache(maxsize=1_024)
+def _is_secret_name(name: str) -> bool:
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return plain in _WHOLE_NAMES or any(part in plain for part in _SECRET_NAMES)
 

@@ -38,8 +38,10 @@ def balances_told(customer: str, before: State, after: State, catalog: Catalog) 
     if plan is None:
         return told
     for name, quota in after.quotas.items():
+        if quota is before.quotas.get(name):
+            continue
         limit = plan.limits.get(name)
-        if limit and quota.used * 100 >= lowest * limit and quota is not before.quotas.get(name):
+        if limit and quota.used * 100 >= lowest * limit:
             told += _quota(customer, catalog, name, before, quota, limit)
     return told
 

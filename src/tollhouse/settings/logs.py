@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
-from tollhouse.kernel.masking import hide, mask, mask_text
+from tollhouse.kernel.masking import hide, mask_text, mask_under
 from tollhouse.settings.model import Settings
 from tollhouse.settings.secret import Secret
 
@@ -64,9 +64,7 @@ def log_to_stderr(level: int = logging.NOTSET) -> None:
 
 def masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The line without secrets, however deep and under whatever name they stand."""
-    return {
-        name: mask_text(str(held)) if name in LOGS_OWN else mask({name: held})[name] for name, held in event.items()
-    }
+    return {name: mask_text(str(held)) if name in LOGS_OWN else mask_under(name, held) for name, held in event.items()}
 
 
 def hide_secrets(settings: Settings) -> None:

@@ -3,7 +3,8 @@
 from tollhouse.billing.stripe.account import StripeAccount, open_account, opened
 from tollhouse.billing.stripe.downloads import invoice_pdf
 from tollhouse.billing.stripe.gateway import PAGE as EVENTS_PAGE
-from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, Pace, StripeGateway
+from tollhouse.billing.stripe.gateway import SUPPORTED_API_VERSION, StripeGateway
+from tollhouse.billing.stripe.pace import Pace
 from tollhouse.billing.stripe.signatures import FIXES, TOLERANCE_SECONDS, BadSignature, Reason, sign, verify
 from tollhouse.billing.stripe.translate import event as read_event
 from tollhouse.billing.stripe.translate import stated as read_stated

@@ -8,7 +8,8 @@ import msgspec
 
 from tollhouse.billing import account as told
 from tollhouse.billing.stripe import translate, wire
-from tollhouse.billing.stripe.gateway import PAGE, Pace, StripeGateway, path_of
+from tollhouse.billing.stripe.gateway import PAGE, StripeGateway, path_of
+from tollhouse.billing.stripe.pace import Pace
 from tollhouse.kernel.errors import ConfigurationError
 from tollhouse.settings import Settings
 

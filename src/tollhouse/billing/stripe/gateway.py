@@ -16,12 +16,15 @@ from tollhouse.billing import model
 from tollhouse.billing.account import PRODUCT_KEY, ProductFacts
 from tollhouse.billing.stripe import translate, wire
 from tollhouse.billing.stripe.failures import translated
+from tollhouse.billing.stripe.pace import Pace
 from tollhouse.billing.stripe.taxation import taxation
 from tollhouse.catalog.model import Terms
 from tollhouse.kernel.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     import stripe
+
+    from tollhouse.billing.stripe.http import Fields
 
 TIMEOUT_SECONDS = 30
 CONNECT_SECONDS = 10
@@ -39,20 +42,11 @@ Found = TypeVar("Found", bound=wire.Identified)
 Params = Mapping[str, object]
 
 
-class Pace:
-    """At most so many calls a second, evenly spread: Stripe counts 100 in live mode and 25 in test mode."""
+class Answer(msgspec.Struct, frozen=True):
+    """What Stripe answered: the body as it came, and its header fields."""
 
-    def __init__(self, calls_per_second: float) -> None:
-        self._gap = 1 / calls_per_second
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Wait until the next call may be made."""
-        now = asyncio.get_running_loop().time()
-        at = max(now, self._next)
-        self._next = at + self._gap
-        if at > now:
-            await asyncio.sleep(at - now)
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class StripeGateway:
@@ -75,9 +69,11 @@ class StripeGateway:
         if self._client is None:
             import stripe
 
+            from tollhouse.billing.stripe.http import BodyAside
+
             plain = self._base is not None and self._base.startswith("http://")
             secure: ssl.SSLContext | bool = True if plain else ssl.create_default_context(cafile=stripe.ca_bundle_path)
-            self._http = stripe.AIOHTTPClient(
+            self._http = BodyAside(
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
                 connector=aiohttp.TCPConnector(ssl=secure, limit=CONNECTIONS),
             )
@@ -101,18 +97,17 @@ class StripeGateway:
     ) -> T:
         return self._decoded(await self._answer(method, path, params, idempotency_key), path, shape)
 
-    async def _answer(
-        self, method: str, path: str, params: Params, idempotency_key: str | None = None
-    ) -> "stripe.StripeResponse":
+    async def _answer(self, method: str, path: str, params: Params, idempotency_key: str | None = None) -> Answer:
         if self._pace is not None:
             await self._pace.turn()
         options: dict[str, object] = {"idempotency_key": idempotency_key} if idempotency_key else {}
         with translated(path):
-            answer: stripe.StripeResponse = await self._connected().raw_request_async(method, path, **params, **options)
-        return answer
+            answer = await self._connected().raw_request_async(method, path, **params, **options)
+        fields: Fields = answer.headers
+        return Answer(fields.body, fields)
 
     @staticmethod
-    def _decoded(answer: "stripe.StripeResponse", path: str, shape: type[T]) -> T:
+    def _decoded(answer: Answer, path: str, shape: type[T]) -> T:
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.DecodeError as error:
