@@ -69,7 +69,9 @@ def test_the_rehearsal_ends_with_a_plan_that_a_replay_has_brought(tmp_path: Path
             return ada.get(f"{live.sandbox}/mail").text
 
         until("the health is critical", lambda: health() == "critical")
-        until("the letter has come", lambda: "critical" in letters() and "ops@example.com" in letters())
+        until(
+            "the letter has come", lambda: "critique" in letters() and "ops@example.com" in letters()
+        )  # AURION speaks French
         looked = live.run(f"{read}\n{look}")
         assert '"critical"' in looked.stdout
         assert "checkout.session.completed" in looked.stdout
