@@ -196,9 +196,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     prices: dict[str, PriceFacts] = {}  # of the lines whose price no subscription has any more
     purchases: tuple[Purchase, ...] = ()
     awaited: tuple[AwaitedPack, ...] = ()
-    refunded: dict[str, int] | None = (
-        None  # by invoice, else payment intent: given back or lost in a dispute; None: not looked at
-    )
+    refunded: dict[str, int] | None = None  # by invoice, else payment: given back or lost; None: not looked at
 
     def facts_of_prices(self) -> dict[str, PriceFacts]:
         """Every price that is known from this look, by id."""

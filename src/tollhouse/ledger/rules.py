@@ -132,9 +132,8 @@ def _available(state: State, plan: PlanVersion, meter: Meter) -> int:
 
 def _take_credits(lots: tuple[Lot, ...], name: str, amount: int, moves: list[Move]) -> tuple[Lot, ...] | Shortage:
     """What is left of the lots, which stand in spending order (see `in_spending_order`)."""
-    if (
-        lots and not lots[0].locked and amount < lots[0].amount - lots[0].used
-    ):  # almost always: the first one has it all
+    # Almost always the first one has it all.
+    if lots and not lots[0].locked and amount < lots[0].amount - lots[0].used:
         lot = lots[0]
         moves.append((name, lot.id, -amount))
         first = Lot(
