@@ -3,6 +3,7 @@ works next makes the books say what Stripe says, every lot once."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 import pytest
@@ -43,6 +44,15 @@ async def is_as_stripe_says(world: World, customer: str) -> None:
     assert (compared.error, compared.differences) == (None, ())
 
 
+async def work_until_done(world: World) -> None:
+    """Whoever works next; it comes again, as a database holds the rows of a dead client until it has noticed."""
+    for _ in range(100):
+        await world.work()
+        if set(await world.events_by_status()) == {"done"}:
+            return
+        await asyncio.sleep(0.1)
+
+
 async def survive_every_step(world: World, url: str, *, upgraded: bool) -> None:
     tell, plan, credits = (upgrade, "pro", 15_000) if upgraded else (purchase, "starter", 1_000)
     await tell(world, "whole")
@@ -54,7 +64,7 @@ async def survive_every_step(world: World, url: str, *, upgraded: bool) -> None:
         assert await worker.ended() == -signal.SIGKILL, f"it was not killed before step {at}, {steps[at - 1]}"
 
         world.store.clock.test_offset_ms += LEASE_MS + 1
-        await world.work()
+        await work_until_done(world)
 
         assert set(await world.events_by_status()) == {"done"}, steps[at - 1]
         assert (await world.state(customer)).plan == plan

@@ -1,20 +1,20 @@
-"""One transaction that makes our books say what Stripe says. Applied again, late or in any order it ends the same.
+"""What makes our books say what Stripe says. Applied again, late or in any order it ends the same.
 
-the fence  ->  subscriptions and invoices as rows  ->  plan and standing  ->  a lot per paid month and pack  ->  refunds
-->  facts
+the fence and our rows (`kept.py`)  ->  subscriptions and invoices as rows  ->  plan and standing
+->  a lot per paid month and pack  ->  refunds  ->  facts
 """
 
 import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.counting import Tally, payments_since
-from tollhouse.billing.currencies import first_currency
 from tollhouse.billing.files import want_file
+from tollhouse.billing.kept import Kept, pass_fences
 from tollhouse.billing.model import Invoice, Link, Snapshot, Subscription
 from tollhouse.billing.owing import has_begun, standing_of
 from tollhouse.billing.packs import grant_purchases, note_awaited
 from tollhouse.billing.paid_periods import PaidMonth, paid_months
-from tollhouse.billing.prices import PriceMap, learn_price, read_prices, version_bought
+from tollhouse.billing.prices import PriceMap, learn_price, version_bought
 from tollhouse.billing.quotes import mark_used
 from tollhouse.billing.refunding import take_back_refunded
 from tollhouse.billing.telling import tell_gone, tell_paid, tell_subscription
@@ -23,12 +23,10 @@ from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.errors import Unavailable
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed, PlanChanged
 from tollhouse.ledger import actions as ledger
-from tollhouse.ledger.book import Book, open_book
 from tollhouse.ledger.model import Standing
 from tollhouse.ledger.plan_lots import Payment
 from tollhouse.store import Row, Tx, Value, cell_of, outbox
 
-EVERY = 1_000_000
 _NOT_KEPT = frozenset({"lines", "finalized_at"})
 """What is read of an invoice and has no column: a later look tells it again."""
 
@@ -37,6 +35,9 @@ class FenceLost(Unavailable):
     """Somebody else applied a look at this customer since ours began: look again."""
 
     default_code = "fence_lost"
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(f"{link.id} was synchronised by somebody else meanwhile")
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -61,35 +62,38 @@ class _Picture(msgspec.Struct, frozen=True):
 
 
 async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: int) -> Applied:
-    """Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
-    customer, tally = link.customer, Tally()
-    currency = first_currency(snapshot)
-    if not await tx.execute(
-        queries.PASS_FENCE, id=link.id, sync_seq=link.sync_seq, now=now, due_at=None, currency=currency
-    ):
-        raise FenceLost(f"{link.id} was synchronised by somebody else meanwhile")
-    book = await open_book(tx, catalog, customer, now)
-    before = book.state
-    rows = {row["id"]: row for row in await tx.fetch(queries.SUBSCRIPTIONS, cell=cell_of(customer), customer=customer)}
-    picture = _understand(snapshot, await read_prices(tx, catalog), rows)
-    await _save_subscriptions(tx, customer, picture, rows, now)
-    await _save_invoices(tx, catalog, customer, snapshot, now, tally)
+    """One look. Raises FenceLost when the fence has moved since `link` was read; then nothing is written."""
+    tally = Tally()
+    kept = await pass_fences(tx, catalog, ((link, snapshot),), now)
+    if link.id not in kept:
+        raise FenceLost(link)
+    applied = await write(tx, catalog, kept[link.id], snapshot, now, tally)
+    await tally.write(tx)
+    return applied
+
+
+async def write(tx: Tx, catalog: Catalog, kept: Kept, snapshot: Snapshot, now: int, tally: Tally) -> Applied:
+    """What a look says, over what we kept of a customer whose fence was passed in this transaction."""
+    customer, before = kept.link.customer, kept.book.state
+    picture = _understand(snapshot, kept)
+    await _save_subscriptions(tx, customer, picture, kept.subscriptions, now)
+    await _save_invoices(tx, catalog, kept, snapshot, now, tally)
     await _learn(tx, picture, now)
-    granted, plan_after = await _write_books(tx, catalog, customer, picture, book, now)
+    granted, plan_after = await _write_books(tx, catalog, kept, picture, now)
     await grant_purchases(tx, catalog, customer, snapshot, now, tally)
     await note_awaited(tx, customer, snapshot, now)
     await take_back_refunded(tx, catalog, customer, snapshot, now)
     await mark_used(tx, customer, snapshot, now)
     if plan_after != before.plan:
         await outbox.put(tx, PlanChanged(customer, before.plan, plan_after, now), customer=customer, now=now)
-    await _look_again(tx, link, picture, now)
-    await tally.write(tx)
+    await _look_again(tx, kept.link, picture, now)
     unmapped = tuple(item.price.id for subscription in picture.unmapped for item in subscription.items)
     return Applied(before.plan, plan_after, granted, unmapped)
 
 
-def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _Picture:
+def _understand(snapshot: Snapshot, kept: Kept) -> _Picture:
     """One live subscription counts, the oldest (of one second: the one known first). Others are told, never added."""
+    prices, rows = kept.prices, kept.subscriptions
     mapped: list[Subscription] = []
     unmapped: list[Subscription] = []
     versions: dict[str, PlanVersion] = {}
@@ -100,8 +104,8 @@ def _understand(snapshot: Snapshot, prices: PriceMap, rows: dict[str, Row]) -> _
         found = prices.item_of(subscription)
         if found is not None:
             row = rows.get(subscription.id)
-            kept = (row["plan"], row["version"]) if row is not None else (None, None)
-            versions[subscription.id] = version_bought(prices.catalog, found[1], subscription, kept)
+            held = (row["plan"], row["version"]) if row is not None else (None, None)
+            versions[subscription.id] = version_bought(prices.catalog, found[1], subscription, held)
         if subscription.live:
             (unmapped if found is None else mapped).append(subscription)
     begun = [subscription for subscription in mapped if has_begun(snapshot, subscription)]
@@ -132,8 +136,8 @@ async def _save_subscriptions(tx: Tx, customer: str, picture: _Picture, rows: di
     for gone in rows.values():
         if gone["id"] not in listed and gone["ended_at"] is None:
             fields = {name: gone[name] for name in gone.keys()}  # noqa: SIM118 (a row iterates over its values)
-            ended = {**fields, "status": "canceled", "ended_at": now}
-            await tx.execute(queries.SAVE_SUBSCRIPTION, cell=cell_of(customer), customer=customer, **ended)
+            ended = {**fields, "cell": cell_of(customer), "status": "canceled", "ended_at": now}
+            await tx.execute(queries.SAVE_SUBSCRIPTION, **ended)
             await tell_gone(tx, customer, gone, now)
 
 
@@ -196,14 +200,14 @@ def ends_at(subscription: Subscription, period_end: int) -> int | None:
     return period_end if subscription.cancel_at_period_end else None
 
 
-async def _save_invoices(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, now: int, tally: Tally) -> None:
+async def _save_invoices(tx: Tx, catalog: Catalog, kept: Kept, snapshot: Snapshot, now: int, tally: Tally) -> None:
     """Keep every invoice that left its draft; a further failed attempt is told once."""
+    customer = kept.link.customer
     at: dict[str, Value] = {"cell": cell_of(customer), "customer": customer}
-    known = {row["id"]: row for row in await tx.fetch(queries.INVOICES, **at, most=EVERY)}
     for invoice in snapshot.invoices:
         if invoice.status == "draft":
             continue
-        row = known.get(invoice.id)
+        row = kept.invoices.get(invoice.id)
         before = (row["status"], row["attempts"]) if row is not None else None
         for kind, moment, number in payments_since(before, invoice, now):
             tally.add(kind, moment, number)
@@ -243,12 +247,11 @@ async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
             await learn_price(tx, sold, now)
 
 
-async def _write_books(
-    tx: Tx, catalog: Catalog, customer: str, picture: _Picture, book: Book, now: int
-) -> tuple[int, str]:
+async def _write_books(tx: Tx, catalog: Catalog, kept: Kept, picture: _Picture, now: int) -> tuple[int, str]:
     """Plan, standing and lots. The number of months granted now, and the plan afterwards."""
+    customer, book = kept.link.customer, kept.book
     plan_before, standing = book.state.plan, book.state.standing
-    due = await _months_due(tx, customer, picture, now)
+    due = _months_due(kept, picture, now)
     chosen = picture.chosen
     if chosen is not None:
         item, _ = picture.prices.item_of(chosen) or (chosen.items[0], None)
@@ -279,10 +282,9 @@ def _note(chosen: Subscription, past_due_at: int | None) -> dict[str, object]:
     return told if past_due_at is None else {**told, "past_due_at": rfc3339(past_due_at)}
 
 
-async def _months_due(tx: Tx, customer: str, picture: _Picture, now: int) -> list[PaidMonth]:
+def _months_due(kept: Kept, picture: _Picture, now: int) -> list[PaidMonth]:
     """The paid months that have begun, belong to a plan still held then, and are not granted yet."""
-    rows = await tx.fetch(queries.GRANTED, cell=cell_of(customer), customer=customer)
-    granted = {(row["subscription"], row["plan"], row["period_end"], row["month"]) for row in rows}
+    granted = set(kept.granted)
     seconds = [subscription.id for subscription in picture.seconds]
     due: list[PaidMonth] = []
     for month in paid_months(picture.snapshot, picture.prices, seconds):

@@ -4,6 +4,7 @@ import msgspec
 
 from tollhouse.billing import queries
 from tollhouse.billing.applying import apply
+from tollhouse.billing.kept import EVERY
 from tollhouse.billing.model import Link, Snapshot
 from tollhouse.billing.packs import has_arrived
 from tollhouse.catalog.model import Catalog
@@ -11,8 +12,6 @@ from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.book import open_book
 from tollhouse.store import Row, Store, Tx, Value, cell_of
-
-EVERY = 1_000_000
 
 
 class Difference(msgspec.Struct, frozen=True):

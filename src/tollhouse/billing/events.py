@@ -27,15 +27,17 @@ _LAST = 1 << 60
 
 _FIELDS = "id, type, subject, status, received_at, attempts, due_at, done_at, failed_at, error"
 _WANTED = (
-    "source = :source and received_at >= :since and received_at < :until"
+    "received_at >= :since and received_at < :until"
     " and (:type = '' or type = :type or type like :type_like escape '!') and (:subject = '' or subject = :subject)"
 )
-# How something is searched stands in the text too: by an id there is an index, by a part of a text there is none.
+# How something is searched stands in the text too: by an id there is an index, by a part of a text there is none. The
+# key begins with the source: where it is not an event that is searched it must not be taken for the index by time.
+_ANY_KEY = " and source || '' = :source"
 _SEARCH = {
-    "": "",
-    "event": " and id = :search",
-    "customer": " and subject = :search",
-    "text": " and (id = :search or subject = :search or lower(type) like :search_like escape '!'"
+    "": _ANY_KEY,
+    "event": " and source = :source and id = :search",
+    "customer": f"{_ANY_KEY} and subject = :search",
+    "text": f"{_ANY_KEY} and (id = :search or subject = :search or lower(type) like :search_like escape '!'"
     " or lower(coalesce(error, '')) like :search_like escape '!')",
 }
 # The status stands in the text: the index of what is parked is of use for that one alone.

@@ -1,5 +1,7 @@
 """Which Stripe customer belongs to which of ours. Ours is made and linked before Checkout opens, once."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tollhouse.billing import queries
@@ -35,6 +37,12 @@ async def link_of_customer(tx: Tx, customer: str) -> Link | None:
 async def link_of_stripe(tx: Tx, stripe_id: str) -> Link | None:
     """Which of ours a Stripe customer is."""
     return _link(await tx.fetch_one(queries.LINK_OF_STRIPE, id=stripe_id))
+
+
+async def links_of_stripe(tx: Tx, stripe_ids: Iterable[str]) -> list[Link]:
+    """As `link_of_stripe`, of those that are linked."""
+    rows = await tx.fetch_many(queries.LINK_OF_STRIPE, [{"id": id} for id in sorted(stripe_ids)])
+    return [Link(row["id"], row["customer"], row["sync_seq"]) for row in rows]
 
 
 async def link(tx: Tx, stripe_id: str, customer: str, now: int) -> bool:

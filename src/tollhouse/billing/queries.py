@@ -13,7 +13,7 @@ CURRENCY = Sql("select currency from stripe_customer where customer = :customer"
 PASS_FENCE = Sql(
     "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at,"
     " currency = coalesce(:currency, currency)"
-    " where id = :id and sync_seq = :sync_seq"
+    " where id = :id and sync_seq = :sync_seq returning id"
 )
 LOOK_AGAIN = Sql("update stripe_customer set due_at = :due_at where id = :id")
 LOOK_SOONER = Sql("update stripe_customer set due_at = :due_at where id = :id and (due_at is null or due_at > :due_at)")
@@ -45,7 +45,8 @@ _SUBSCRIPTION = (
     " ended_at, second_since, later_plan, later_every, later_amount_minor, later_at"
 )
 SUBSCRIPTIONS = Sql(
-    f"select {_SUBSCRIPTION} from subscription where cell = :cell and customer = :customer order by created_at, id"
+    f"select customer, {_SUBSCRIPTION} from subscription where cell = :cell and customer = :customer"
+    " order by created_at, id"
 )
 SAVE_SUBSCRIPTION = Sql(
     f"insert into subscription (cell, customer, {_SUBSCRIPTION})"
@@ -64,7 +65,7 @@ _INVOICE = (
     " created_at, paid_at, attempts, next_attempt_at, page_url, pdf_url, credited_minor, refunded_minor"
 )
 INVOICES = Sql(
-    f"select {_INVOICE} from invoice where cell = :cell and customer = :customer"
+    f"select customer, {_INVOICE} from invoice where cell = :cell and customer = :customer"
     " order by created_at desc, id desc limit :most"
 )
 _WITH_FILE = (
@@ -88,7 +89,7 @@ SAVE_INVOICE = Sql(
     " credited_minor = excluded.credited_minor, refunded_minor = excluded.refunded_minor"
 )
 GRANTED = Sql(
-    "select subscription, plan, period_end, month, invoice, line from period_grant"
+    "select customer, subscription, plan, period_end, month, invoice, line from period_grant"
     " where cell = :cell and customer = :customer"
 )
 SAVE_GRANTED = Sql(
@@ -103,7 +104,7 @@ SAVE_SESSION = Sql(
 )
 SESSION_OWNER = Sql("select customer from checkout_session where id = :id")
 ANY_SESSION = Sql(
-    "select 1 as one from checkout_session where cell = :cell and customer = :customer and every = :every limit 1"
+    "select customer from checkout_session where cell = :cell and customer = :customer and every = :every limit 1"
 )
 SESSION_COMPLETED = Sql(
     "update checkout_session set completed_at = :now"

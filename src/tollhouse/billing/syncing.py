@@ -9,24 +9,24 @@ import asyncio
 import structlog
 
 from tollhouse.billing import queries
-from tollhouse.billing.applying import Applied, FenceLost, apply
+from tollhouse.billing.applying import FenceLost
 from tollhouse.billing.counting import LOOK_AGAIN_TYPE, Tally
 from tollhouse.billing.going_on import go_on_with_cards, payments_named
-from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS, perhaps_behind, require_visible
+from tollhouse.billing.lagging import perhaps_behind, require_visible
 from tollhouse.billing.linking import link, link_of_stripe, owner_of
-from tollhouse.billing.looking import look
-from tollhouse.billing.model import OTHER_SUBJECT, Link, Payment, Snapshot, WebhookEvent
+from tollhouse.billing.looking import Known, find_known, look
+from tollhouse.billing.model import OTHER_SUBJECT, Link, WebhookEvent
 from tollhouse.billing.pausing import Paused, is_paused, require_applying
-from tollhouse.billing.payments import keep
 from tollhouse.billing.prices import read_prices
 from tollhouse.billing.stripe import StripeGateway, read_event, read_stated
+from tollhouse.billing.together import Look, Together
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import MINUTE, SECOND
 from tollhouse.kernel.errors import NotFound, TollhouseError
 from tollhouse.kernel.facts import OperatorAlert
 from tollhouse.kernel.ids import new_id
 from tollhouse.kernel.masking import mask_text
-from tollhouse.store import Store, Value, cell_of, inbox, outbox
+from tollhouse.store import Store, inbox, outbox
 from tollhouse.store.inbox import Event
 
 SOURCE = "stripe"
@@ -50,6 +50,7 @@ class Syncer:
         self.store = store
         self.catalog = catalog
         self.gateway = gateway
+        self._together = Together(store, catalog)
 
     async def work_once(self, customers: int = inbox.MOST_SUBJECTS) -> bool:
         """Handle the pending events of a few customers at once. False when nothing was due, or all are parked now."""
@@ -63,13 +64,20 @@ class Syncer:
         subjects: dict[str, list[Event]] = {}
         for event in events:
             subjects.setdefault(event.subject, []).append(event)
-        await asyncio.gather(*(self._sync(waiting, claim_id, now) for waiting in subjects.values()))
+        try:
+            async with self.store.reading() as tx:
+                await require_applying(tx)
+                known = await find_known(tx, subjects)
+        except Paused as paused:
+            await self._give_back(events, claim_id, str(paused))
+            return True
+        await asyncio.gather(*(self._sync(waiting, claim_id, now, known) for waiting in subjects.values()))
         return bool(events)
 
-    async def _sync(self, events: list[Event], claim_id: str, claimed_at: int) -> None:
+    async def _sync(self, events: list[Event], claim_id: str, claimed_at: int, known: dict[str, Known]) -> None:
         """Handle the events of one customer, whatever comes of it."""
         try:
-            await self._handle(events, claim_id)
+            await self._handle(events, claim_id, known)
         except (FenceLost, Paused) as lost:
             log.info("billing.looked_again", subject=events[0].subject, why=lost.code)
             await self._give_back(events, claim_id, str(lost))
@@ -79,7 +87,7 @@ class Syncer:
             log.exception("billing.failed", subject=events[0].subject)
             await self._failed(events, claim_id, claimed_at, error)
 
-    async def _handle(self, events: list[Event], claim_id: str) -> None:
+    async def _handle(self, events: list[Event], claim_id: str, known: dict[str, Known]) -> None:
         read = [read_event(event.payload) for event in events if event.type != LOOK_AGAIN_TYPE]
         if any(event.live_mode != self.gateway.live_mode for event in read):
             raise _wrong_mode(self.gateway.live_mode)
@@ -87,19 +95,15 @@ class Syncer:
         if subject.startswith(OTHER_SUBJECT):
             await self._done(events, claim_id, "about no customer")
             return
-        async with self.store.reading() as tx:
-            await require_applying(tx)
-            known = await link_of_stripe(tx, subject)
-        if known is None:
-            known = await self._adopt(subject, read)
-        if known is None:
+        found = known.get(subject) or await self._find(subject, read)
+        if found is None:
             await self._done(events, claim_id, f"{subject} is a customer of Stripe's that is not ours")
             return
-        await go_on_with_cards(self.gateway, known.id, read)
+        await go_on_with_cards(self.gateway, found.link.id, read)
         payments = await payments_named(self.gateway, read)
         snapshot = await look(
-            self.store, self.catalog, self.gateway, known,
-            packs=any(event.type.startswith("checkout.session.") for event in read),
+            self.store, self.catalog, self.gateway, found.link,
+            packs=found.opened_packs or any(event.type.startswith("checkout.session.") for event in read),
             refunds=any(event.type in GIVEN_BACK_TYPES for event in read),
         )  # fmt: skip
         stated = [
@@ -108,7 +112,22 @@ class Syncer:
             if event.type.startswith("customer.subscription.") and (told := read_stated(event.payload)) is not None
         ]
         require_visible(snapshot, read, stated)
-        await self._apply(known, snapshot, payments, events, read, claim_id, perhaps_behind(snapshot, stated))
+        again = perhaps_behind(snapshot, stated)
+        applied = await self._together.apply(Look(found.link, snapshot, payments, events, read, claim_id, again))
+        log.info(
+            "billing.applied", customer=found.link.customer, events=len(events), plan=applied.plan_after,
+            before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
+        )  # fmt: skip
+
+    async def _find(self, subject: str, read: list[WebhookEvent]) -> Known | None:
+        """A customer that was not known when the events were claimed; None when it is not ours."""
+        async with self.store.reading() as tx:
+            await require_applying(tx)
+            found = (await find_known(tx, (subject,))).get(subject)
+        if found is not None or await self._adopt(subject, read) is None:
+            return found
+        async with self.store.reading() as tx:
+            return (await find_known(tx, (subject,))).get(subject)
 
     async def _stripe_customer(self, subject: str, read: list[WebhookEvent]) -> str:
         """Whose events these are: a dispute names its charge only, which names the customer."""
@@ -119,46 +138,6 @@ class Syncer:
             return await self.gateway.payer_of_charge(charge) or subject
         except NotFound:
             return subject
-
-    async def _apply(
-        self, known: Link, snapshot: Snapshot, payments: list[Payment], events: list[Event], read: list[WebhookEvent],
-        claim_id: str, again: bool,
-    ) -> Applied:  # fmt: skip
-        now, tally = self.store.clock.now_ms(), Tally()
-        async with self.store.transaction() as tx:
-            await require_applying(tx)
-            applied = await apply(tx, self.catalog, known, snapshot, now)
-            if again:
-                await tx.execute(queries.LOOK_SOONER, id=known.id, due_at=now + LOOK_AGAIN_AFTER_MS)
-            by_bank = {pack.payment for pack in snapshot.awaited}
-            for payment in payments:
-                await keep(tx, known.customer, payment, now, told=payment.id in by_bank)
-            for event in read:
-                session: dict[str, Value] = {
-                    "cell": cell_of(known.customer),
-                    "customer": known.customer,
-                    "id": event.object_id,
-                    "now": now,
-                }
-                if event.type == "checkout.session.completed":
-                    await tx.execute(queries.SESSION_COMPLETED, **session)
-                elif event.type == "checkout.session.expired":
-                    await tx.execute(queries.SESSION_EXPIRED, **session)
-            if any(event.type == "customer.deleted" for event in read):
-                await tx.execute(queries.UNLINK, id=known.id)
-            if applied.unmapped:
-                error = f"no plan maps to {', '.join(applied.unmapped)}; the payment is kept; fix: name its product in a plan"
-                for kept in events:
-                    held = await inbox.park(tx, kept, claim_id, attempts=kept.attempts + 1, error=error, failed_at=now)
-                    tally.failed(kept, held, now)
-            elif await inbox.done(tx, events, claim_id, now) == len(events):
-                tally.mended(events)
-            await tally.write(tx)
-        log.info(
-            "billing.applied", customer=known.customer, events=len(events), plan=applied.plan_after,
-            before=applied.plan_before, months_granted=applied.months_granted, unmapped=list(applied.unmapped),
-        )  # fmt: skip
-        return applied
 
     async def _adopt(self, stripe_id: str, read: list[WebhookEvent]) -> Link | None:
         """Link a Stripe customer that says it is ours. None when it is not, or deleted; Unanswerable when it may be."""
@@ -196,7 +175,8 @@ class Syncer:
     async def _done(self, events: list[Event], claim_id: str, note: str) -> None:
         tally = Tally()
         async with self.store.transaction() as tx:
-            if await inbox.done(tx, events, claim_id, self.store.clock.now_ms(), note) == len(events):
+            taken = [(event, claim_id) for event in events]
+            if len(await inbox.done(tx, taken, self.store.clock.now_ms(), note)) == len(events):
                 tally.mended(events)
             await tally.write(tx)
 

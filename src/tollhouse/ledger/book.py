@@ -150,10 +150,25 @@ async def open_book(tx: Tx, catalog: Catalog, customer: str, now: int) -> Book:
     """Lock a customer's account and bring it to `now`. Raises NotFound, or Unavailable when clocks disagree."""
     row = await tx.fetch_one(queries.LOCK_ACCOUNT, cell=cell_of(customer), customer=customer)
     if row is None:
-        raise NotFound(
-            f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers"
-        )
+        raise _missing(customer)
     return book_of(customer, row, catalog, now)
+
+
+async def open_books(tx: Tx, catalog: Catalog, customers: Iterable[str], now: int) -> dict[str, Book]:
+    """As `open_book`, several in one round trip: locked in the order in which the lanes lock a batch."""
+    names = sorted(set(customers))
+    places: list[dict[str, Value]] = [{"cell": cell_of(name), "customer": name} for name in names]
+    rows = {row["customer"]: row for row in await tx.fetch_many(queries.LOCK_ACCOUNT, places)}
+    for name in names:
+        if name not in rows:
+            raise _missing(name)
+    return {name: book_of(name, rows[name], catalog, now) for name in names}
+
+
+def _missing(customer: str) -> NotFound:
+    return NotFound(
+        f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers"
+    )
 
 
 def book_of(customer: str, row: Row, catalog: Catalog, now: int) -> Book:
@@ -169,9 +184,7 @@ async def read_state(tx: Tx, catalog: Catalog, customer: str, now: int) -> State
     """A customer's state as it stands at `now`, without writing. Raises NotFound."""
     row = await tx.fetch_one(queries.READ_ACCOUNT, cell=cell_of(customer), customer=customer)
     if row is None:
-        raise NotFound(
-            f"there is no customer {customer}", code="customer_not_found", fix="create it with POST /v1/customers"
-        )
+        raise _missing(customer)
     state = decode_state(row["state"])
     return advance(state, catalog, max(now, state.decided_at))[0]
 

@@ -3,7 +3,8 @@
 from tollhouse.store import Sql
 
 LOCK_ACCOUNT = Sql(
-    "select version, state from account where cell = :cell and customer = :customer and scope = '' [[for update]]"
+    "select customer, version, state from account where cell = :cell and customer = :customer and scope = ''"
+    " [[for update]]"
 )
 READ_ACCOUNT = Sql("select version, state from account where cell = :cell and customer = :customer and scope = ''")
 INSERT_ACCOUNT = Sql(

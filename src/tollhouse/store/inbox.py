@@ -18,8 +18,7 @@ MOST_ATTEMPTS = 12
 FIRST_PAUSE_MS = 5 * SECOND
 LONGEST_PAUSE_MS = HOUR
 LONGEST_ERROR = 2_000
-_LETTERS = "abcdefgh"
-MOST_SUBJECTS = len(_LETTERS)
+MOST_SUBJECTS = 8
 _ROWS_TRIED = 8 * MOST_SUBJECTS
 
 _FIELDS = "source, id, type, subject, payload, received_at, status, attempts, due_at, done_at, error, failed_at"
@@ -36,33 +35,34 @@ INSERT_ALL = (
 )
 """PostgreSQL alone: one statement for all, which a room may make part of its own."""
 _INSERT_ALL = Sql(INSERT_ALL)
+# A plan is made once and kept, maybe when nothing is known about the table yet: so each statement on events that wait can
+# use one index alone. `_PENDING` is what the index by `due_at` asks for; subjects and keys have their own.
+_PENDING = "status = 'pending' and due_at > 0"
 _ANY_DUE = Sql(
-    "select 1 as one from inbox where status = 'pending' and due_at <= :now"
+    f"select 1 as one from inbox where {_PENDING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
 )
-_ANY_CLAIMED = Sql("select 1 as one from inbox where status = 'pending' and claimed_until > :now limit 1")
+_ANY_CLAIMED = Sql(f"select 1 as one from inbox where {_PENDING} and claimed_until > :now limit 1")
 _STATUS = Sql("select id, status from inbox where source = :source and id = :id")
 _COUNT = Sql("select count(*) as number from inbox where source = :source and status = :status")
 _SUBJECTS = Sql(
-    "select source, subject from inbox waiting where status = 'pending' and due_at <= :now"
+    f"select subject from inbox waiting where {_PENDING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now)"
-    " and not exists (select 1 from inbox taken where taken.source = waiting.source and taken.subject = waiting.subject"
-    " and taken.status = 'pending' and taken.claimed_until > :now)"
+    " and coalesce((select max(taken.claimed_until) from inbox taken"
+    " where taken.subject = waiting.subject and taken.status = 'pending'), 0) <= :now"
     " order by due_at limit :most"
 )
 _CLAIM = Sql(
-    "update inbox set claim = :claim, claimed_until = :until where source = :source and status = 'pending' and id in ("
-    "select id from inbox where source = :source and subject in ("
-    + ", ".join(f":subject_{letter}" for letter in _LETTERS)
-    + ")"
-    " and status = 'pending' and (claimed_until is null or claimed_until <= :now)"
-    " order by received_at, id limit :most [[for update skip locked]])"
-    f" returning {_FIELDS}"
+    "update inbox set claim = :claim, claimed_until = :until from ("
+    "select source as of_source, id as of_id from inbox where subject = :subject and status = 'pending'"
+    " and (claimed_until is null or claimed_until <= :now)"
+    " order by received_at, id limit :most [[for update skip locked]]) as free"
+    f" where source = of_source and id = of_id returning {_FIELDS}"
 )
 _DONE = Sql(
     "update inbox set status = 'done', done_at = :now, error = :note, failed_at = null, claim = null,"
     " claimed_until = null"
-    " where source = :source and subject = :subject and claim = :claim and status = 'pending'"
+    " where subject = :subject and claim = :claim and status = 'pending' returning id"
 )
 _RETRY = Sql(
     "update inbox set attempts = :attempts, due_at = :due_at, error = :error, claim = null, claimed_until = null,"
@@ -181,27 +181,27 @@ async def claim(
 
     Events of those subjects which wait for a later try come along: looking again answers them too.
     """
-    waiting = [(row["source"], row["subject"]) for row in await tx.fetch(_SUBJECTS, now=now, most=_ROWS_TRIED)]
-    if not waiting:
-        return []
-    source = waiting[0][0]
-    found = list(dict.fromkeys(subject for of, subject in waiting if of == source))
+    waiting = await tx.fetch(_SUBJECTS, now=now, most=_ROWS_TRIED)
+    found = list(dict.fromkeys(row["subject"] for row in waiting))
     for first in range(0, len(found), subjects):  # the next ones, where somebody else is just taking these
         chosen = found[first : first + subjects]
-        places = {f"subject_{letter}": chosen[min(n, len(chosen) - 1)] for n, letter in enumerate(_LETTERS)}
-        rows = await tx.fetch(_CLAIM, claim=claim_id, until=now + lease_ms, source=source, now=now, most=most, **places)
+        taking: dict[str, Value] = {
+            "claim": claim_id, "until": now + lease_ms, "now": now, "most": most // len(chosen)
+        }  # fmt: skip
+        rows = await tx.fetch_many(_CLAIM, [taking | {"subject": subject} for subject in chosen])
         if rows:
             return sorted(map(_event, rows), key=lambda event: (event.received_at, event.id))
     return []
 
 
-async def done(tx: Tx, events: Iterable[Event], claim_id: str, now: int, note: str | None = None) -> int:
-    """Whatever this claim took of the events' subjects is handled; `note` says so where there was nothing to do. The
-    number still held by this claim."""
-    count = 0
-    for source, subject in dict.fromkeys((event.source, event.subject) for event in events):
-        count += await tx.execute(_DONE, source=source, subject=subject, claim=claim_id, now=now, note=note)
-    return count
+async def done(tx: Tx, taken: Iterable[tuple[Event, str]], now: int, note: str | None = None) -> set[str]:
+    """Whatever the claims, (event, claim id) each, took of the events' subjects is handled; `note` says so where there was
+    nothing to do. The ids of those that were still held."""
+    places = sorted({(event.subject, claim_id) for event, claim_id in taken})
+    rows = await tx.fetch_many(
+        _DONE, [{"subject": subject, "claim": claim_id, "now": now, "note": note} for subject, claim_id in places]
+    )
+    return {row["id"] for row in rows}
 
 
 async def retry(

@@ -36,14 +36,13 @@ inbox = Table(
 Index(
     "ix_inbox_pending",
     inbox.c.due_at,
-    sqlite_where=text("status = 'pending'"),
-    postgresql_where=text("status = 'pending'"),
+    sqlite_where=text("status = 'pending' and due_at > 0"),
+    postgresql_where=text("status = 'pending' and due_at > 0"),
 )
-Index("ix_inbox_subject", inbox.c.source, inbox.c.subject, inbox.c.status)
-Index("ix_inbox_received_at", inbox.c.source, inbox.c.received_at)
+Index("ix_inbox_subject", inbox.c.subject, inbox.c.status)
+Index("ix_inbox_received_at", inbox.c.received_at, inbox.c.id)
 Index(
     "ix_inbox_parked",
-    inbox.c.source,
     inbox.c.received_at,
     inbox.c.id,
     sqlite_where=text("status = 'parked'"),

@@ -77,7 +77,7 @@ async def _receive(tx: Tx, kind: str, subject: str, error: str | None, at: int) 
     claim = new_id("clm")
     taken = await inbox.claim(tx, at, MINUTE, claim)
     if error is None:
-        await inbox.done(tx, taken, claim, at + SECOND)
+        await inbox.done(tx, [(event, claim) for event in taken], at + SECOND)
         return
     for event in taken:
         await inbox.park(tx, event, claim, attempts=1, error=error, failed_at=at)
