@@ -24,7 +24,8 @@ from tollhouse.billing.stripe import StripeAccount
 from tollhouse.billing.syncing import LEASE_MS
 from tollhouse.kernel.clock import MINUTE
 from tollhouse.kernel.errors import Conflict, Unavailable
-from tollhouse.store import Sql, open_store
+from tollhouse.store import Sql, inbox, open_store
+from tollhouse.store.inbox import Event
 
 
 def account_of(world: World) -> StripeAccount:
@@ -65,6 +66,47 @@ async def test_parked_events_are_kept_as_they_came_and_applied_afterwards(world:
     assert set(await world.events_by_status()) == {"done"}
     assert (await world.state(customer)).plan == "starter"
     assert await world.credits(customer) == 1_000
+
+
+async def bought_in_a_pause(world: World) -> list[Event]:
+    """Every event of a purchase, held by another worker when the pause ends."""
+    customer = await world.customer()
+    await pause(world)
+    await world.buy(customer, "starter")
+    await world.receive(await world.new_events())
+    async with world.store.transaction() as tx:
+        return await inbox.claim(tx, world.store.clock.now_ms(), LEASE_MS, "clm_another", most=10_000)
+
+
+@pytest.mark.row("U10")
+async def test_what_another_worker_is_at_is_waited_for(world: World) -> None:
+    taken = await bought_in_a_pause(world)
+    resuming = asyncio.create_task(go_on(world))
+    await asyncio.sleep(1)
+    assert not resuming.done()
+
+    async with world.store.transaction() as tx:
+        await inbox.done(tx, [(event, "clm_another") for event in taken], world.store.clock.now_ms())
+
+    proof = (await resuming).proof
+    assert proof is not None
+    assert proof.complete
+    assert proof.applied == sum(event.type in HANDLED_EVENTS for event in taken) > 0
+
+
+@pytest.mark.row("U10")
+async def test_a_worker_that_never_ends_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = await bought_in_a_pause(world)
+    monkeypatch.setattr(catching_up, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(catching_up, "LOOK_AT_WORK_SECONDS", 0.2)
+
+    proof = (await go_on(world)).proof
+
+    assert proof is not None
+    assert not proof.complete
+    assert proof.waiting == sum(event.type in HANDLED_EVENTS for event in taken) > 0
 
 
 @pytest.mark.row("U10")
