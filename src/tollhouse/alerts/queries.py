@@ -34,7 +34,8 @@ END_TOLD = Sql("update alert set end_told_at = :now where id = :id")
 # What still is as an alert says.
 PARKED_OF = Sql("select 1 as one from inbox where source = 'stripe' and subject = :name and status = 'parked' limit 1")
 REFUSED_WAITING = Sql(
-    "select 1 as one from inbox where source = 'stripe' and status = 'parked' and attempts = 0 order by received_at, id limit 1"
+    "select 1 as one from inbox where source || '' = 'stripe' and status = 'parked' and attempts = 0"
+    " order by received_at, id limit 1"
 )
 # Asked once for all alerts of the kind, and only while there is one.
 UNMAPPED = Sql("select distinct price as name from subscription where plan is null and ended_at is null")

@@ -4,6 +4,8 @@ the fence and our rows (`kept.py`)  ->  subscriptions and invoices as rows  ->  
 ->  a lot per paid month and pack  ->  refunds  ->  facts
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tollhouse.billing import queries
@@ -67,6 +69,7 @@ async def apply(tx: Tx, catalog: Catalog, link: Link, snapshot: Snapshot, now: i
     kept = await pass_fences(tx, catalog, ((link, snapshot),), now)
     if link.id not in kept:
         raise FenceLost(link)
+    await learn(tx, ((kept[link.id].prices, snapshot),), now)
     applied = await write(tx, catalog, kept[link.id], snapshot, now, tally)
     await tally.write(tx)
     return applied
@@ -78,7 +81,6 @@ async def write(tx: Tx, catalog: Catalog, kept: Kept, snapshot: Snapshot, now: i
     picture = _understand(snapshot, kept)
     await _save_subscriptions(tx, customer, picture, kept.subscriptions, now)
     await _save_invoices(tx, catalog, kept, snapshot, now, tally)
-    await _learn(tx, picture, now)
     granted, plan_after = await _write_books(tx, catalog, kept, picture, now)
     await grant_purchases(tx, catalog, customer, snapshot, now, tally)
     await note_awaited(tx, customer, snapshot, now)
@@ -239,12 +241,17 @@ def _invoice_row(invoice: Invoice, snapshot: Snapshot, known: Row | None) -> dic
     return columns
 
 
-async def _learn(tx: Tx, picture: _Picture, now: int) -> None:
-    """What the catalogue says about a price is kept: it stays mapped when the file is tidied."""
-    for facts in picture.snapshot.facts_of_prices().values():
-        sold = picture.prices.find(facts)
-        if sold is not None and facts.id not in picture.prices.rows:
-            await learn_price(tx, sold, now)
+async def learn(tx: Tx, looks: Iterable[tuple[PriceMap, Snapshot]], now: int) -> None:
+    """What the catalogue says about prices is kept: they stay mapped when the file is tidied. In one order for all looks of
+    a transaction, so that no two of them wait for each other."""
+    new = {
+        facts.id: sold
+        for prices, snapshot in looks
+        for facts in snapshot.facts_of_prices().values()
+        if facts.id not in prices.rows and (sold := prices.find(facts)) is not None
+    }
+    for _, sold in sorted(new.items()):
+        await learn_price(tx, sold, now)
 
 
 async def _write_books(tx: Tx, catalog: Catalog, kept: Kept, picture: _Picture, now: int) -> tuple[int, str]:

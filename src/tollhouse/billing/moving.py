@@ -117,7 +117,8 @@ class Mover:
         """All of them in one transaction; where one of them cannot be, each in its own."""
         try:
             async with self.store.transaction() as tx:
-                return sum([await self._move_account(tx, choice, move) for move in moves]), []
+                in_order = sorted(moves, key=lambda move: move.customer)  # as the lanes lock them
+                return sum([await self._move_account(tx, choice, move) for move in in_order]), []
         except Unavailable:
             raise
         except TollhouseError:

@@ -93,7 +93,7 @@ async def require_applying(tx: Tx, *, unless: bool = False) -> None:
 
 async def waiting(tx: Tx) -> int:
     """How many events are stored and not applied yet."""
-    return await inbox.count(tx, SOURCE, "pending")
+    return await inbox.count_pending(tx, SOURCE)
 
 
 async def open_pause(tx: Tx) -> Pause | None:

@@ -71,6 +71,10 @@ class Syncer:
         except Paused as paused:
             await self._give_back(events, claim_id, str(paused))
             return True
+        except Exception as error:  # whatever it is, nothing stays claimed
+            for waiting in subjects.values():
+                await self._failed(waiting, claim_id, now, error)
+            return True
         await asyncio.gather(*(self._sync(waiting, claim_id, now, known) for waiting in subjects.values()))
         return bool(events)
 

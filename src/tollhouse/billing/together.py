@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tollhouse.billing import queries
-from tollhouse.billing.applying import Applied, FenceLost, write
+from tollhouse.billing.applying import Applied, FenceLost, learn, write
 from tollhouse.billing.counting import Tally
 from tollhouse.billing.kept import Kept, pass_fences
 from tollhouse.billing.lagging import LOOK_AGAIN_AFTER_MS
@@ -18,10 +18,12 @@ from tollhouse.billing.model import Link, Payment, Snapshot, WebhookEvent
 from tollhouse.billing.pausing import require_applying
 from tollhouse.billing.payments import keep
 from tollhouse.catalog.model import Catalog
-from tollhouse.store import Store, Tx, Value, cell_of, inbox
+from tollhouse.store import Sql, Store, Tx, Value, cell_of, inbox
 from tollhouse.store.errors import ConnectionLost
 from tollhouse.store.inbox import Event
 
+_WAIT_SHORTLY = Sql("set local lock_timeout = '50ms'")
+"""A group gives up where somebody holds one of its accounts; who is alone waits for it."""
 MOST_TOGETHER = 8
 """Their accounts are locked meanwhile, on SQLite everybody else's too."""
 
@@ -92,8 +94,7 @@ class Together:
             if len(group) == 1 or isinstance(error, ConnectionLost):
                 _fail(group, error)
                 return
-            for ready in group:
-                await self._apply_group([ready])
+            await asyncio.gather(*(self._apply_group([ready]) for ready in group))
             return
         except BaseException as ended:
             _fail(group, ended)
@@ -115,9 +116,12 @@ async def apply_all(store: Store, catalog: Catalog, looks: Sequence[Look]) -> li
     """Each look, of customers apart, in one transaction; None for one whose fence has moved. Raises Paused."""
     now, tally = store.clock.now_ms(), Tally()
     async with store.transaction() as tx:
+        if len(looks) > 1 and tx.dialect == "postgresql":
+            await tx.execute(_WAIT_SHORTLY)
         await require_applying(tx)
         kept = await pass_fences(tx, catalog, [(look.link, look.snapshot) for look in looks], now)
         passed = [look for look in looks if look.link.id in kept]
+        await learn(tx, [(kept[look.link.id].prices, look.snapshot) for look in passed], now)
         applied = {look.link.id: await _apply(tx, catalog, look, kept[look.link.id], now, tally) for look in passed}
         await _end(tx, [(look, applied[look.link.id]) for look in passed], now, tally)
         await tally.write(tx)

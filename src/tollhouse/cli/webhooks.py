@@ -135,8 +135,10 @@ def replay_webhooks(
             return await replay_all(store, read_filter(given, store.clock.now_ms()))
 
     if every and not yes and sys.stdin.isatty():
-        many = "All that match" if wanted.search else f"{asyncio.run(in_transaction(found, count))} events"
-        typer.confirm(f"{many} are handled again. Go on?", abort=True)
+        number = None if wanted.search else asyncio.run(in_transaction(found, count))
+        if number != 0:
+            many = "All that match" if number is None else f"{number} events"
+            typer.confirm(f"{many} are handled again. Go on?", abort=True)
     number = asyncio.run(all_of_them() if every else in_transaction(found, one))
     if as_json:
         emit_json({"replayed": number})

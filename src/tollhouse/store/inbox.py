@@ -38,13 +38,14 @@ _INSERT_ALL = Sql(INSERT_ALL)
 # A plan is made once and kept, maybe when nothing is known about the table yet: so each statement on events that wait can
 # use one index alone. `_PENDING` is what the index by `due_at` asks for; subjects and keys have their own.
 _PENDING = "status = 'pending' and due_at > 0"
+_OF_SOURCE = "source || '' = :source"  # without being taken for the key, which begins with the source
 _ANY_DUE = Sql(
     f"select 1 as one from inbox where {_PENDING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now) limit 1"
 )
 _ANY_CLAIMED = Sql(f"select 1 as one from inbox where {_PENDING} and claimed_until > :now limit 1")
 _STATUS = Sql("select id, status from inbox where source = :source and id = :id")
-_COUNT = Sql("select count(*) as number from inbox where source = :source and status = :status")
+_COUNT_PENDING = Sql(f"select count(*) as number from inbox where {_PENDING} and {_OF_SOURCE}")
 _SUBJECTS = Sql(
     f"select subject from inbox waiting where {_PENDING} and due_at <= :now"
     " and (claimed_until is null or claimed_until <= :now)"
@@ -56,7 +57,7 @@ _CLAIM = Sql(
     "update inbox set claim = :claim, claimed_until = :until from ("
     "select source as of_source, id as of_id from inbox where subject = :subject and status = 'pending'"
     " and (claimed_until is null or claimed_until <= :now)"
-    " order by received_at, id limit :most [[for update skip locked]]) as free"
+    " order by case when due_at <= :now then 0 else 1 end, received_at, id limit :most [[for update skip locked]]) as free"
     f" where source = of_source and id = of_id returning {_FIELDS}"
 )
 _DONE = Sql(
@@ -93,10 +94,13 @@ _REVIVE = Sql(
     " and attempts = 0"
 )
 _READ = Sql(f"select {_FIELDS} from inbox where source = :source and id = :id")
-_LIST = Sql(
-    f"select {_FIELDS} from inbox where source = :source and status = :status and received_at < :before"
-    " order by received_at desc, id desc limit :most"
-)
+_LIST = {
+    status: Sql(
+        f"select {_FIELDS} from inbox where {_OF_SOURCE} and status = '{status}' and received_at < :before"
+        " order by received_at desc, id desc limit :most"
+    )
+    for status in ("pending", "done", "parked")
+}
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -168,9 +172,9 @@ async def statuses(tx: Tx, source: str, ids: Iterable[str]) -> dict[str, str]:
     return {row["id"]: row["status"] for row in rows}
 
 
-async def count(tx: Tx, source: str, status: str) -> int:
-    """How many events are in this status."""
-    row = await tx.fetch_one(_COUNT, source=source, status=status)
+async def count_pending(tx: Tx, source: str) -> int:
+    """How many events are not handled yet, and not set aside."""
+    row = await tx.fetch_one(_COUNT_PENDING, source=source)
     return 0 if row is None else int(row["number"])
 
 
@@ -268,7 +272,7 @@ async def read(tx: Tx, source: str, id: str) -> Event | None:
 
 async def list_events(tx: Tx, source: str, status: str, before: int | None = None, most: int = 100) -> list[Event]:
     """The newest first, those received before `before` (ms)."""
-    rows = await tx.fetch(_LIST, source=source, status=status, before=before or 1 << 60, most=most)
+    rows = await tx.fetch(_LIST[status], source=source, before=before or 1 << 60, most=most)
     return [_event(row) for row in rows]
 
 

@@ -39,7 +39,7 @@ Index(
     sqlite_where=text("status = 'pending' and due_at > 0"),
     postgresql_where=text("status = 'pending' and due_at > 0"),
 )
-Index("ix_inbox_subject", inbox.c.subject, inbox.c.status)
+Index("ix_inbox_subject", inbox.c.subject, inbox.c.status, inbox.c.claimed_until)
 Index("ix_inbox_received_at", inbox.c.received_at, inbox.c.id)
 Index(
     "ix_inbox_parked",
