@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rehearsal import commands, rehearsal, wait_for
+from tests.support.rehearsal import rehearsal, wait_for
 from tests.support.tree import ROOT
 from tollhouse.billing.account import HANDLED_EVENTS
 from tollhouse.cli.stripe_validate import validate
@@ -50,8 +50,8 @@ def test_the_page_about_selling_names_every_event_that_an_endpoint_asks_for() ->
 
 @pytest.mark.row("U2", "U3", "S13")
 def test_the_rehearsal_leads_to_a_validated_live_mode(tmp_path: Path) -> None:
-    plan, export = commands("take-stripe-live.md")[2].splitlines()
     with rehearsal(tmp_path) as live:
+        plan, export = live.furnish.splitlines()
         terminal = live.environment.splitlines()[-2] + "\n"
         assert live.run(terminal + plan).returncode == 2
         made = live.run(terminal + export)

@@ -36,8 +36,8 @@ class Rehearsal:
         self._running: list[Process] = []
         self.url = f"http://127.0.0.1:{self._ports['8787']}"
         self.sandbox = f"http://127.0.0.1:{self._ports['8788']}"
-        start, self.environment, self.furnish, self.serve, self.check = commands("take-stripe-live.md")
-        self.init, self.sandbox_command = start.splitlines()
+        blocks = commands("take-stripe-live.md")
+        self.sandbox_command, self.init, self.environment, self.furnish, self.serve, self.check = blocks
 
     def begin(self) -> None:
         """The product's folder with its environment and database, and the sandbox."""
