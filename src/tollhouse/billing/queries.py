@@ -10,6 +10,8 @@ LINK = Sql(
 LINK_OF_CUSTOMER = Sql("select id, customer, sync_seq, synced_at from stripe_customer where customer = :customer")
 LINK_OF_STRIPE = Sql("select id, customer, sync_seq, synced_at from stripe_customer where id = :id")
 CURRENCY = Sql("select currency from stripe_customer where customer = :customer")
+WAIT_SHORTLY = Sql("set local lock_timeout = '50ms'")
+"""PostgreSQL alone: a group gives up where somebody holds one of its accounts; who is alone waits for it."""
 PASS_FENCE = Sql(
     "update stripe_customer set sync_seq = sync_seq + 1, synced_at = :now, due_at = :due_at,"
     " currency = coalesce(:currency, currency)"

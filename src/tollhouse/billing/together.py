@@ -18,12 +18,10 @@ from tollhouse.billing.model import Link, Payment, Snapshot, WebhookEvent
 from tollhouse.billing.pausing import require_applying
 from tollhouse.billing.payments import keep
 from tollhouse.catalog.model import Catalog
-from tollhouse.store import Sql, Store, Tx, Value, cell_of, inbox
+from tollhouse.store import Store, Tx, Value, cell_of, inbox
 from tollhouse.store.errors import ConnectionLost
 from tollhouse.store.inbox import Event
 
-_WAIT_SHORTLY = Sql("set local lock_timeout = '50ms'")
-"""A group gives up where somebody holds one of its accounts; who is alone waits for it."""
 MOST_TOGETHER = 8
 """Their accounts are locked meanwhile, on SQLite everybody else's too."""
 
@@ -117,7 +115,7 @@ async def apply_all(store: Store, catalog: Catalog, looks: Sequence[Look]) -> li
     now, tally = store.clock.now_ms(), Tally()
     async with store.transaction() as tx:
         if len(looks) > 1 and tx.dialect == "postgresql":
-            await tx.execute(_WAIT_SHORTLY)
+            await tx.execute(queries.WAIT_SHORTLY)
         await require_applying(tx)
         kept = await pass_fences(tx, catalog, [(look.link, look.snapshot) for look in looks], now)
         passed = [look for look in looks if look.link.id in kept]
