@@ -25,7 +25,7 @@ class LeaseRow(msgspec.Struct, frozen=True):
     ttl_ms: int
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What came of one ask: the state after it, entries to write (the last is the admission's), the answer's JSON."""
 
     state: State

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 
+import msgspec
 import structlog
 
 from tollhouse.admission.batch import Batch
@@ -37,16 +38,14 @@ StepAside = Callable[[str, list[Ask]], None]
 Refused = Callable[[Ask, str, int], None]
 
 
-class Turn:
-    """One customer's part of a round: the version it was decided on, the state after it, what was allowed and refused."""
+class Turn(msgspec.Struct, eq=False):
+    """One customer's part of a round: the version it was decided on, the states, what was allowed and refused."""
 
-    __slots__ = ("before", "decided", "refused", "state", "version")
-
-    def __init__(self, version: int, state: State) -> None:
-        self.version = version
-        self.before = self.state = state
-        self.decided: list[tuple[Ask, Decision]] = []
-        self.refused: list[tuple[Ask, Decision]] = []
+    version: int
+    before: State
+    state: State
+    decided: list[tuple[Ask, Decision]] = []
+    refused: list[tuple[Ask, Decision]] = []
 
 
 class Round:
@@ -303,7 +302,8 @@ class Lane:
                 work.lost.add(customer)
             return None
         self._cache.move_to_end(customer)
-        turn = work.turns[customer] = Turn(*cached)
+        version, state = cached
+        turn = work.turns[customer] = Turn(version, state, state)
         return turn
 
     async def _save(self, work: Round) -> set[str]:

@@ -17,7 +17,7 @@ class LeaseView(msgspec.Struct, frozen=True):
     heartbeat_every: int
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The answer to an admission, as in API.md. `id` is null when it was refused."""
 
     allowed: bool

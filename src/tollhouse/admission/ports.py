@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import asyncpg
+import msgspec
 
 from tollhouse.admission import queries
 from tollhouse.admission.batch import Batch, EntryRow
@@ -18,6 +19,8 @@ LOCK_WAIT = "50ms"
 STATEMENT_SECONDS = 15.0
 BATCHES_LOOKED_UP = 50
 
+_encode = msgspec.json.Encoder().encode
+
 
 def texts(rows: Sequence[tuple[Any, ...]], width: int) -> list[str]:
     """Each column of the rows as one text, which PostgreSQL splits faster than the driver encodes an array."""
@@ -29,15 +32,15 @@ def _joined(column: tuple[Any, ...]) -> str:
     try:
         if isinstance(first, str):
             return "\x1f".join(column)
+        if isinstance(first, int):
+            return _encode(column)[1:-1].replace(b",", b"\x1f").replace(b"null", b"\x02").decode()
         if isinstance(first, bytes):
             return "\x1f".join([value.hex() for value in column])
     except (TypeError, AttributeError):  # one of them is None
         pass
-    if None in column:
-        return "\x1f".join(
-            ["\x02" if value is None else value.hex() if isinstance(value, bytes) else str(value) for value in column]
-        )
-    return "\x1f".join(map(str, column))
+    return "\x1f".join(
+        ["\x02" if value is None else value.hex() if isinstance(value, bytes) else str(value) for value in column]
+    )
 
 
 class Port(Protocol):

@@ -56,6 +56,12 @@ class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=1_000)]
 
 
+class GoodBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch whose items are all well formed, read at once."""
+
+    items: Annotated[list[AdmitRequest], msgspec.Meta(min_length=1, max_length=1_000)]
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """A request whose action is known, whose cost is scaled and whose texts can be stored."""
 

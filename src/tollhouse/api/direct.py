@@ -8,11 +8,16 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
+import msgspec
+
 from tollhouse.admission.model import Outcome, RateLimit
-from tollhouse.api.asks import AdmitRequest, Prepared, fingerprint_of, prepare
-from tollhouse.api.deciding import ADMIT, BATCH, answer_to_error, batch_body, error_item
+from tollhouse.api.asks import AdmitRequest, GoodBatch, Prepared, fingerprint_of, prepare
+from tollhouse.api.bodies import decoder_of
+from tollhouse.api.deciding import ADMIT, answer_to_error, batch_body, error_item
 from tollhouse.api.request_ids import new_request_id
 from tollhouse.house import House
+
+GOOD_BATCH = decoder_of(GoodBatch)
 
 Write = Callable[[bytes, bytes], None]
 """Takes the status with its reason, and everything after the server's own header fields."""
@@ -52,19 +57,17 @@ def direct_ways(house: House) -> dict[bytes, Direct]:
         try:
             if idempotency_key is not None or house.keys.find_digest(key_digest) is None:
                 return False
-            requests = [ADMIT.decode(item) for item in BATCH.decode(body).items]
-            known = house.directory.known
-            ready = [
-                (request, known(request.customer), prepare(request, house.admission.prices, None))
-                for request in requests
-            ]
+            ready = []
+            for request in GOOD_BATCH.decode(body).items:
+                customer = house.directory.known(request.customer)
+                if customer is None:
+                    return False
+                ready.append((request, customer, prepare(request, house.admission.prices, None)))
         except Exception:  # whatever it is, the ordinary handler meets it again and tells it
-            return False
-        if any(customer is None for _, customer, _ in ready):
             return False
         gathering = Gathering(len(ready), write)
         for number, (request, customer, prepared) in enumerate(ready):
-            _put(house, Item(gathering, number), request, customer or "", prepared)
+            _put(house, Item(gathering, number), request, customer, prepared)
         return True
 
     return {b"/v1/admit": admit, b"/v1/admit/batch": admit_batch}
@@ -75,30 +78,27 @@ def _put(house: House, waiter: "Answering | Item", request: AdmitRequest, custom
     house.admission.put(waiter, "admit", customer, ready.charge, ready.key, mark, ready.metadata)
 
 
-class Answering:
+class Answering(msgspec.Struct, eq=False):
     """Waits for one admission and writes its answer."""
 
-    __slots__ = ("_done", "_write")
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._done = False
+    write: Write
+    answered: bool = False
 
     def done(self) -> bool:
-        return self._done
+        return self.answered
 
     def set_result(self, outcome: Outcome) -> None:
-        self._done = True
+        self.answered = True
         limit = outcome.limit
-        self._write(b"200 OK", _ok(outcome.body) if limit is None else _ok_with_rate(outcome.body, limit))
+        self.write(b"200 OK", _ok(outcome.body) if limit is None else _ok_with_rate(outcome.body, limit))
 
     def set_exception(self, error: BaseException) -> None:
-        self._done = True
+        self.answered = True
         request_id = new_request_id()
         status, body, extra = answer_to_error(error, "/v1/admit", request_id)
         fields = "".join(f"{name}: {value}\r\n" for name, value in extra.items()).encode()
         phrase = f"{status} {HTTPStatus(status).phrase}".encode()
-        self._write(phrase, PROBLEM_HEAD % (len(body), request_id, fields, body))
+        self.write(phrase, PROBLEM_HEAD % (len(body), request_id, fields, body))
 
 
 class Gathering:
@@ -117,26 +117,23 @@ class Gathering:
             self._write(b"200 OK", _ok(batch_body(self._answers)))
 
 
-class Item:
+class Item(msgspec.Struct, eq=False):
     """One item of a batch; a bad one is answered with its error and spoils only itself."""
 
-    __slots__ = ("_done", "_gathering", "_number")
-
-    def __init__(self, gathering: Gathering, number: int) -> None:
-        self._gathering = gathering
-        self._number = number
-        self._done = False
+    gathering: Gathering
+    number: int
+    answered: bool = False
 
     def done(self) -> bool:
-        return self._done
+        return self.answered
 
     def set_result(self, outcome: Outcome) -> None:
-        self._done = True
-        self._gathering.set(self._number, outcome.body)
+        self.answered = True
+        self.gathering.set(self.number, outcome.body)
 
     def set_exception(self, error: BaseException) -> None:
-        self._done = True
-        self._gathering.set(self._number, error_item(error, self._number))
+        self.answered = True
+        self.gathering.set(self.number, error_item(error, self.number))
 
 
 def _ok(body: bytes) -> bytes:

@@ -67,7 +67,7 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     counts: tuple[int, ...]
 
 
-class State(msgspec.Struct, frozen=True, omit_defaults=True):
+class State(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One customer's state. `seq` is the position of its newest entry; `next_due` when `advance` has work."""
 
     plan: str
@@ -112,7 +112,7 @@ class Shortage(msgspec.Struct, frozen=True, gc=False):
     verify_email: bool = False  # enough credits are there, and wait for the e-mail address to be verified
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """An admission that may be: the state after it, and what moved."""
 
     state: State
