@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.tree import files, name
 from tollhouse.kernel.masking import MASK, mask, mask_text
@@ -51,6 +53,26 @@ def test_a_secret_is_known_by_its_form_wherever_it_stands(secret: str) -> None:
 def test_a_secret_is_known_by_its_key_however_it_is_spelt(key: str) -> None:
     shown = json.dumps(mask(nested({key: PLAIN, "other": {key: {"deep": PLAIN}}})))
     assert PLAIN not in shown
+
+
+FRAGMENTS = (
+    *SECRETS, *SPELLINGS, PLAIN, "Api", "KEY", "=", ": ", '"', "'", "\\", " ", ", ", "?", "&", "token=", "Bearer ", "://", "me:pass@host",
+    "v1=" + "0123456789abcdef", "basic ", "Secret(", ")", "_", "-", ".", "sk_", "ey", "passwd", "CSRF", "cookie", "4242",
+)  # fmt: skip
+
+
+@pytest.mark.row("U14")
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
+def test_looking_only_where_it_can_be_finds_all(text: str) -> None:
+    """A letter beyond ASCII makes it look everywhere; it stands where nothing can reach it."""
+    assert mask_text(text + "&é") == mask_text(text) + "&é"
+
+
+@pytest.mark.row("U14")
+def test_letters_that_count_as_others_hide_nothing() -> None:
+    assert PLAIN[:2] + "swordfish" not in mask_text(
+        "to\u212aen=answordfish pa\u017fsword=answordfish auth\u0131rization"
+    )
 
 
 def test_what_is_no_secret_stays() -> None:

@@ -19,23 +19,26 @@ _SECRET_NAMES = (
     "paymentmethod", "cvc", "cvv", "cardnumber", "iban", "accountnumber", "fingerprint",
 )  # fmt: skip
 _WHOLE_NAMES = frozenset({"card", "number", "key", "exp", "expmonth", "expyear", "last4", "pan", "otp", "totp", "pin"})
-_FORMS = (
-    re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9_]{4,}"),
-    re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{6,}"),
-    re.compile(r"\bth_[sp]k_[A-Za-z0-9_-]{6,}"),
-    re.compile(r"\b(?:pi|seti|cs|ek|src|sub)_[A-Za-z0-9_]*_secret_[A-Za-z0-9]+"),
-    re.compile(r"\b(?:pm|card|tok|src|ba|ek)_[A-Za-z0-9]{8,}"),
-    re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),  # a JWT
-    re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # name and password of an address
-    re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
-    re.compile(r"\bv[01]=[0-9a-f]{16,}"),  # Stripe's signature
+_FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (("sk_", "rk_", "pk_"), re.compile(r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9_]{4,}")),
+    (("whsec_",), re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{6,}")),
+    (("th_",), re.compile(r"\bth_[sp]k_[A-Za-z0-9_-]{6,}")),
+    (("_secret_",), re.compile(r"\b(?:pi|seti|cs|ek|src|sub)_[A-Za-z0-9_]*_secret_[A-Za-z0-9]+")),
+    (("pm_", "card_", "tok_", "src_", "ba_", "ek_"), re.compile(r"\b(?:pm|card|tok|src|ba|ek)_[A-Za-z0-9]{8,}")),
+    (("ey",), re.compile(r"(?<![\w.-])ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),  # a JWT
+    (("bearer ",), re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{6,}")),
+    (("://",), re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")),  # name and password of an address
+    (("token=",), re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+")),
+    (("v0=", "v1="), re.compile(r"\bv[01]=[0-9a-f]{16,}")),  # Stripe's signature
 )
+"""Each with what no match of it is without, in small letters: almost every text has none of it."""
 _NAMED = re.compile(
     r"(?i)([\"']?\b[\w.-]{0,40}(?:secret|password|passwd|token|api[_-]?key|authorization|cookie|csrf|cvc|cvv)\b"
     r"(?:\\?[\"']?\s*[=:]\s*|\\?[\"']\s*,\s*)(?:Secret\()?)"
     r"(?:b?(?P<sign>\\?[\"'])(?:(?!(?P=sign)).)*(?P=sign)|(?:(?:basic|bearer) )?[^\s\"',;&)}\]]+)"
 )
+_NAMES = ("secret", "password", "passwd", "token", "api", "authorization", "cookie", "csrf", "cvc", "cvv")
+_LOOKED_FOR = (*((parts, form, MASK) for parts, form in _FORMS), (_NAMES, _NAMED, r"\1" + MASK))
 _CARD = re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-])")
 
 
@@ -97,9 +100,12 @@ def mask_text(text: str) -> str:
     """The text without what has the form of a secret, or stands behind a name that says so."""
     if _known is not None:
         text = _known.sub(MASK, text)
-    for form in _FORMS:
-        text = form.sub(MASK, text)
-    text = _NAMED.sub(lambda match: match[1] + MASK, text)
+    small = text.lower() if text.isascii() else None  # other letters count as these where case does not: look everywhere
+    for parts, form, shown in _LOOKED_FOR:
+        for part in parts:
+            if small is None or part in small:
+                text = form.sub(shown, text)
+                break
     return _CARD.sub(lambda match: MASK if _is_card(match[0]) else match[0], text)
 
 

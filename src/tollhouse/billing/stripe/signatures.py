@@ -1,9 +1,13 @@
 """Whether an incoming webhook was signed with one of our secrets, recently; and if not, exactly why (row A9)."""
 
 from collections.abc import Iterable
-from typing import Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from tollhouse.kernel.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from stripe import SignatureVerificationError, WebhookSignature
 
 TOLERANCE_SECONDS = 300
 
@@ -61,18 +65,23 @@ def _is_text(payload: bytes) -> bool:
 
 
 def _matches(payload: bytes, header: str, secret: str) -> bool:
-    from stripe import SignatureVerificationError, WebhookSignature
-
+    signature, refused = _sdk()
     try:
-        WebhookSignature.verify_header(payload, header, secret)
-    except SignatureVerificationError:
+        signature.verify_header(payload, header, secret)
+    except refused:
         return False
     return True
 
 
+@cache
+def _sdk() -> "tuple[type[WebhookSignature], type[SignatureVerificationError]]":
+    """The SDK's own check, loaded once it is needed: `serve` starts without it."""
+    from stripe import SignatureVerificationError, WebhookSignature
+
+    return WebhookSignature, SignatureVerificationError
+
+
 def sign(payload: str, secret: str, at_seconds: int) -> str:
     """The header that Stripe would send with this payload; for tests and for firing events at ourselves."""
-    from stripe import WebhookSignature
-
-    header: str = WebhookSignature.generate_signature_header(payload, secret, timestamp=at_seconds)
+    header: str = _sdk()[0].generate_signature_header(payload, secret, timestamp=at_seconds)
     return header
