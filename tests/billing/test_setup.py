@@ -60,7 +60,7 @@ def test_a_plan_shows_what_would_be_done_and_does_nothing(shop: Shop) -> None:
     assert planned.status == 2
     done = [line.split("\t")[:3] for line in planned.out.splitlines()]
     assert ["create", "product", "starter"] in done
-    assert ["create", "price", "starter, 900 usd, month"] in done
+    assert ["create", "price", "starter, 9.00 USD, month"] in done
     assert ["create", "webhook endpoint", ENDPOINT] in done
     assert ["create", "portal", "customer portal"] in done
     assert shop.there() == before
@@ -70,7 +70,7 @@ def test_a_plan_shows_what_would_be_done_and_does_nothing(shop: Shop) -> None:
     shop.write(AURION.replace("amount = 900,", "amount = 1_200,").replace('title = "Plus"', 'title = "Plus+"'))
     document = shop.setup("--plan")
     assert document["changes"] == 4  # the product Plus, the price of Starter, the portal, the file
-    assert next(price["detail"] for price in document["prices"]) == "900 usd a month → 1200 usd a month"
+    assert next(price["detail"] for price in document["prices"]) == "9.00 USD a month → 12.00 USD a month"
     assert shop.plan().status == 2
 
 
@@ -147,7 +147,7 @@ def test_a_price_that_the_environment_names_is_used_as_it_is(shop: Shop) -> None
     before = shop.there()
     refused = shop.command("stripe", "setup")
     assert refused.status == 1
-    assert f"{wrong.id} is 950 usd a month in Stripe, and 900 usd a month in the catalogue" in refused.err
+    assert f"{wrong.id} is 9.50 USD a month in Stripe, and 9.00 USD a month in the catalogue" in refused.err
     assert shop.there() == before, "what cannot be done is told before anything is"
 
     shop.command.set(STRIPE_PRICE_STARTER=right.id)

@@ -60,7 +60,7 @@ def test_a_catalogue_that_disagrees_with_stripe(shop: Shop) -> None:
     assert status == 1
     differs = failed["price_differs"]
     assert (differs["check"], differs["setting"]) == ("price starter month usd", "plans.starter.prices")
-    assert "is 900 usd a month at Stripe, and 1200 usd a month in the catalogue" in differs["message"]
+    assert "is 9.00 USD a month at Stripe, and 12.00 USD a month in the catalogue" in differs["message"]
     assert "tollhouse stripe setup" in differs["fix"]
     assert failed["price_missing"]["check"] == "price plus month usd"
     assert failed["product_archived"]["check"] == "product pro"

@@ -58,7 +58,7 @@ def test_a_quote_is_set_listed_and_withdrawn(installed: CommandLine) -> None:
     assert (again.status, "is open for this customer" in again.err) == (1, True)
     listed = installed("quotes", "list", "42").out
     assert made["id"] in listed
-    assert "starter a month: 720 usd (minor units), for 12 months" in listed
+    assert "starter a month: 7.20 USD, for 12 months" in listed
 
     gone = installed("quotes", "withdraw", made["id"], "--reason", "a mistake")
     assert (gone.status, "is withdrawn: a mistake" in gone.out) == (0, True)
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_said_with_its_fix(installed: CommandLine, arguments: t
 @pytest.mark.row("A21")
 def test_payments_and_purchases_without_a_plan_are_listed(installed: CommandLine, schema_url: str) -> None:
     asyncio.run(_buy_unmapped(installed, schema_url))
-    assert "price_forgotten\t1900 usd a month\t0\tactive" in installed("stripe", "unmapped").out
+    assert "price_forgotten\t19.00 USD a month\t0.00 USD\tactive" in installed("stripe", "unmapped").out
     ran = installed("stripe", "unmapped", "--replay", "--json")
     assert json.loads(ran.out)["replayed"] is True
     payments = json.loads(installed("stripe", "payments", "42", "--json").out)["items"]

@@ -97,3 +97,15 @@ def test_a_terminal_gets_a_table_with_a_head(
     out = capsys.readouterr().out
     assert "plan" in out
     assert "free [old]" in out
+
+
+def test_an_id_is_never_broken_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tollhouse.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    identifier = "evt_1QxYz0123456789AbCdEfGh"
+    emit_table(
+        "Events", ["id", "type", "error"], [[identifier, "customer.subscription.updated", "no price maps to a plan"]]
+    )
+    assert identifier in capsys.readouterr().out

@@ -10,6 +10,7 @@ from tollhouse.kernel.clock import DAY, HOUR
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed
 from tollhouse.kernel.ids import new_id
 from tollhouse.kernel.masking import mask_text
+from tollhouse.kernel.money import Money, written
 from tollhouse.store import Row, Sql, Tx
 
 HEALTH_KEY = "payments_health"
@@ -29,7 +30,7 @@ async def open_alert(tx: Tx, alert: OperatorAlert, fact: str, now: int) -> None:
 
 def declined(failed: PaymentFailed) -> OperatorAlert:
     """A payment that Stripe tried in vain: high (row U7), and told apart from failures of our own."""
-    amount = f"{failed.amount_minor} {failed.currency} (minor units)"
+    amount = written(Money(failed.amount_minor, failed.currency))
     return OperatorAlert(
         "payment_declined",
         "high",

@@ -19,6 +19,7 @@ from tollhouse.billing.stripe import StripeGateway
 from tollhouse.billing.wanted import slug
 from tollhouse.catalog.model import Catalog, PlanVersion, Price
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
+from tollhouse.kernel.money import Money, written
 from tollhouse.settings import Settings
 from tollhouse.store import Store, cell_of
 
@@ -230,7 +231,7 @@ async def price_id_of(till: Till, plan: PlanVersion, price: Price) -> str:
         what = (
             "has no price"
             if found is None
-            else f"has another price than the catalogue ({found.amount_minor} {found.currency})"
+            else f"has another price than the catalogue ({written(Money(found.amount_minor, found.currency))})"
         )
         raise Unavailable(
             f"Stripe {what} for the plan {plan.plan!r} by the lookup key {price.lookup_key!r}",

@@ -24,6 +24,7 @@ from tollhouse.catalog.model import Catalog, Pack, PackPrice
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, Unavailable
 from tollhouse.kernel.facts import OperatorAlert, PaymentFailed
+from tollhouse.kernel.money import Money, written
 from tollhouse.ledger import actions as ledger
 from tollhouse.ledger.granting import NewLot
 from tollhouse.store import Tx, Value, cell_of, outbox
@@ -93,7 +94,7 @@ async def _price_id(till: Till, pack: Pack, price: PackPrice) -> str:
     found = await till.gateway.price_of_key(price.lookup_key)
     if found is None or (found.amount_minor, found.currency, found.every) != (price.amount_minor, price.currency, ""):
         raise Unavailable(
-            f"Stripe has no price of {price.amount_minor} {price.currency} for the pack {pack.name!r}"
+            f"Stripe has no price of {written(Money(price.amount_minor, price.currency))} for the pack {pack.name!r}"
             f" by the lookup key {price.lookup_key!r}",
             code="price_not_in_stripe",
             setting=f"packs.{pack.name}.prices",

@@ -17,7 +17,7 @@ from tollhouse.catalog.model import Price
 from tollhouse.kernel.clock import DAY
 from tollhouse.kernel.errors import Conflict, InvalidRequest, NotFound
 from tollhouse.kernel.ids import is_id, new_id
-from tollhouse.kernel.money import minor_digits
+from tollhouse.kernel.money import Money, minor_digits, written
 from tollhouse.store import Row, Sql, Tx, cell_of
 
 Kind = Literal["percent", "amount", "price"]
@@ -121,7 +121,7 @@ def read_offer(kind: str, text: str, duration: str, months: str, price: Price) -
         raise _invalid(f"{text[:40]} percent is more than all of it", "write at most 100")
     if kind in ("amount", "price") and value >= price.amount_minor:
         raise _invalid(
-            f"{text[:40]} is not below the plan's price of {price.amount_minor} {price.currency} (minor units)",
+            f"{text[:40]} is not below the plan's price of {written(Money(price.amount_minor, price.currency))}",
             "write less than the plan's price",
         )
     if duration not in ("once", "months", "forever"):

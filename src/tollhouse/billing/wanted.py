@@ -7,6 +7,7 @@ import msgspec
 from tollhouse.billing.model import PACK_KEY, PLAN_KEY, PriceFacts
 from tollhouse.catalog.model import Catalog, Pack, PlanVersion
 from tollhouse.catalog.stripe_prices import price_variable
+from tollhouse.kernel.money import Money, written
 
 MOST_PORTAL_PRODUCTS = 10  # docs.stripe.com/api/customer_portal/configurations/object
 
@@ -56,16 +57,17 @@ class WantedPrice(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     def told(self) -> str:
-        """As a reader says it: `900 usd a month`."""
-        return f"{self.amount_minor} {self.currency} {'a ' + self.every if self.every else 'once'}"
+        """As a reader says it: `9.00 USD a month`."""
+        return f"{written(Money(self.amount_minor, self.currency))} {'a ' + self.every if self.every else 'once'}"
 
 
 def told(found: PriceFacts) -> str:
     """A price of Stripe's, said in the same way."""
+    amount = written(Money(found.amount_minor, found.currency))
     if not found.every:
-        return f"{found.amount_minor} {found.currency} once"
+        return f"{amount} once"
     times = "a" if found.interval_count == 1 else f"every {found.interval_count}"
-    return f"{found.amount_minor} {found.currency} {times} {found.every}"
+    return f"{amount} {times} {found.every}"
 
 
 def wanted_prices(catalog: Catalog) -> list[WantedPrice]:

@@ -6,7 +6,7 @@ Results go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import typer
@@ -36,7 +36,7 @@ def emit_json(value: object) -> None:
 def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:
     """A table on a terminal; in a pipe one line per row, its cells separated by tabs, without head or decoration.
 
-    `right` names the columns of figures.
+    `right` names the columns of figures. An `id` stays whole, to be copied; the other columns give way.
     """
     if not on_terminal():
         for row in rows:
@@ -50,7 +50,8 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     figures = set(right)
     for column in columns:
-        table.add_column(column, justify="right" if column in figures else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if column in figures else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column == "id")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

@@ -10,6 +10,7 @@ from tollhouse.cli.database import in_transaction, known_configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit_json, emit_table
 from tollhouse.customers.actions import resolve
 from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.money import written
 from tollhouse.store import Tx
 
 MOST_LISTED = 1_000
@@ -31,9 +32,9 @@ def payments(
         return
     rows = [
         [
-            one.id, rfc3339(one.created_at), f"{one.amount.amount_minor} {one.amount.currency}", one.status,
+            one.id, rfc3339(one.created_at), written(one.amount), one.status,
             one.invoice or "", one.failure_code or "", one.failure or "",
         ]
         for one in found
     ]  # fmt: skip
-    emit_table("Payments", ["id", "begun", "minor units", "status", "invoice", "code", "failed of"], rows)
+    emit_table("Payments", ["id", "begun", "amount", "status", "invoice", "code", "failed of"], rows)

@@ -17,6 +17,7 @@ from tollhouse.customers.actions import resolve
 from tollhouse.kernel.clock import rfc3339
 from tollhouse.kernel.durations import parse_duration
 from tollhouse.kernel.errors import InvalidRequest
+from tollhouse.kernel.money import Money, written
 from tollhouse.store import Tx
 
 ReferenceArgument = Annotated[
@@ -133,8 +134,8 @@ def _offered(quote: Quote) -> str:
     offer = quote.offer
     what = {
         "percent": f"{offer.value / 100:g} % off",
-        "amount": f"{offer.value} {quote.currency} (minor units) off",
-        "price": f"{offer.value} {quote.currency} (minor units)",
+        "amount": f"{written(Money(offer.value, quote.currency))} off",
+        "price": written(Money(offer.value, quote.currency)),
     }[offer.kind]
     lasts = {"once": "once", "months": f"for {offer.months} months", "forever": "for ever"}[offer.duration]
     return f"{quote.plan} a {quote.every}: {what}, {lasts}"

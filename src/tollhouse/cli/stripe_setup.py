@@ -18,6 +18,7 @@ from tollhouse.cli.config import configuration
 from tollhouse.cli.database import known_configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
 from tollhouse.kernel.errors import InvalidRequest
+from tollhouse.kernel.money import Money, written
 
 CHANGES = 2
 """Exit status of `--plan` when there is something to do."""
@@ -102,7 +103,7 @@ def _lines(done: SetUp) -> list[Line]:
         ("product", product.plan, product.product, product.outcome, product.detail) for product in done.products
     ]
     for price in done.prices:
-        name = f"{price.plan}, {price.amount_minor} {price.currency}, {price.every}"
+        name = f"{price.plan}, {written(Money(price.amount_minor, price.currency))}, {price.every}"
         lines.append(("price", name, price.price or "", price.outcome, price.detail))
     for kind, one in (("webhook endpoint", done.endpoint), ("portal", done.portal)):
         lines.append((kind, one.name, one.id or "", one.outcome, one.detail))

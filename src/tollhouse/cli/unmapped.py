@@ -9,6 +9,7 @@ from tollhouse.billing.unmapped import Unmapped, replay_unmapped, unmapped_purch
 from tollhouse.cli.database import in_transaction, known_configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
 from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.money import written
 from tollhouse.store import Tx
 
 
@@ -31,14 +32,14 @@ def unmapped(
         return
     rows = [
         [
-            one.customer, one.subscription, one.price, f"{one.amount.amount_minor} {one.amount.currency} a {one.every}",
-            f"{one.paid.amount_minor}", one.status, rfc3339(one.created_at),
+            one.customer, one.subscription, one.price, f"{written(one.amount)} a {one.every}",
+            written(one.paid), one.status, rfc3339(one.created_at),
         ]
         for one in found
     ]  # fmt: skip
     emit_table(
         "Bought, and mapped to no plan",
-        ["customer", "subscription", "price", "minor units", "paid", "status", "since"],
+        ["customer", "subscription", "price", "amount", "paid", "status", "since"],
         rows,
     )
     if replay:
