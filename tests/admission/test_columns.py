@@ -7,7 +7,7 @@ from tollhouse.admission.ports import texts
 
 def _split(text: str) -> list[str | None]:
     """As `string_to_array` in the save's function does it."""
-    return [None if part == "\x02" else part for part in text.split("\x1f")]
+    return [None if part == "\x02" else part for part in text.split("\x1f")] if text else []
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ def _split(text: str) -> list[str | None]:
         ((7, None, 8, None), ["7", None, "8", None]),
         ((None, 7), [None, "7"]),
         (("a,b", "null", ""), ["a,b", "null", ""]),
+        ((), []),
         (("a", None), ["a", None]),
         ((None, None), [None, None]),
         ((b"\x00\xff", b"\x10"), ["00ff", "10"]),

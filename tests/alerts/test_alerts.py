@@ -122,6 +122,7 @@ async def test_a_hundred_failures_are_one_letter(store: AnyStore, staff: Messeng
     assert postbox.subjects == ["[AURION, staging] high: Payments of customers fail"]
     assert "(× 100)" in postbox.text(0)
     assert "Nothing is broken here" in postbox.text(0)
+    assert "9.00 USD" in postbox.text(0)
     await put(store, PaymentFailed("cus_1", "in_x", 900, "usd", declined=True))
     await work(store, staff, MINUTE)
     assert len(postbox.received) == 1

@@ -201,7 +201,7 @@ async def test_what_is_given_back_stands_with_the_invoice_and_is_found_when_its_
             tx, by_whom="staff", why="a look", dry_run=False, now=world.store.clock.now_ms(), only=stripe_id
         )
     _, [compared] = await Reconciler(world.store, world.catalog, world.gateway).step(run)
-    assert [(d.ours, d.stripes) for d in compared.differences] == [("300 usd", "900 usd")]
+    assert [(d.ours, d.stripes) for d in compared.differences] == [("3.00 USD", "9.00 USD")]
     assert [(view.status, view.refunded.amount_minor) for view in await listed(world, ada)] == [("paid", 900)]
     assert invoice.total.amount_minor == 900
 

@@ -60,7 +60,7 @@ def test_a_plan_shows_what_would_be_done_and_does_nothing(shop: Shop) -> None:
     assert planned.status == 2
     done = [line.split("\t")[:3] for line in planned.out.splitlines()]
     assert ["create", "product", "starter"] in done
-    assert ["create", "price", "starter, 9.00 USD, month"] in done
+    assert ["create", "price", "starter, 9.00 USD a month"] in done
     assert ["create", "webhook endpoint", ENDPOINT] in done
     assert ["create", "portal", "customer portal"] in done
     assert shop.there() == before

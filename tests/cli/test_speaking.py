@@ -99,13 +99,30 @@ def test_a_terminal_gets_a_table_with_a_head(
     assert "free [old]" in out
 
 
-def test_an_id_is_never_broken_on_a_narrow_terminal(
+EVENT = ["evt_1QxYz0123456789AbCdEfGh", "customer.subscription.updated", "cus_QxYz0123456789", "parked", "2026-11-28T10:00:00.000Z",
+         "12", "no price maps to a plan"]  # fmt: skip
+HEAD = ["id", "type", "about", "status", "received", "attempts", "error"]
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(80, True), (60, False), (24, False)])
+def test_an_id_stays_whole_where_the_others_have_room(
+    columns: int, whole: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tollhouse.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    emit_table("Events", HEAD, [EVENT], right=["attempts"])
+    out = capsys.readouterr().out
+    assert (EVENT[0] in out) is whole
+    if columns >= 60:
+        assert all(out.count(letter) >= "".join(EVENT).count(letter) for letter in set("".join(EVENT)) - {" "})
+
+
+def test_a_long_id_takes_nothing_from_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tollhouse.cli.output.on_terminal", lambda: True)
-    monkeypatch.setenv("COLUMNS", "60")
-    identifier = "evt_1QxYz0123456789AbCdEfGh"
-    emit_table(
-        "Events", ["id", "type", "error"], [[identifier, "customer.subscription.updated", "no price maps to a plan"]]
-    )
-    assert identifier in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    emit_table("Events", HEAD, [["tollhouse:cus_QxYz0123456789:rec_01m8hsp7pdfm98sec6vg6se0r1", *EVENT[1:]]])
+    out = capsys.readouterr().out
+    assert sum(out.count(sign) for sign in "parked") >= len("parked")
+    assert "12" in out

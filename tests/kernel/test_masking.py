@@ -69,10 +69,32 @@ def test_looking_only_where_it_can_be_finds_all(text: str) -> None:
 
 
 @pytest.mark.row("U14")
-def test_letters_that_count_as_others_hide_nothing() -> None:
-    assert PLAIN[:2] + "swordfish" not in mask_text(
-        "to\u212aen=answordfish pa\u017fsword=answordfish auth\u0131rization"
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "to\u212aen=sword", "pa\u017fsword=sword", "\u017fecret=sword", "ap\u0131_key=sword", "author\u0131zation: sword",
+        "coo\u212aie=sword", "c\u017frf=sword", "?to\u212aen=sword", "é password=sword",
+    ],
+)  # fmt: skip
+def test_letters_that_count_as_others_hide_nothing(text: str) -> None:
+    assert "sword" not in mask_text(text).removeprefix(text.split("=")[0])
+
+
+@pytest.mark.row("U14")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"{kind}_{mode}_AbCd1234" for kind in ("sk", "rk", "pk") for mode in ("live", "test")), "whsec_AbCd1234",
+        "th_sk_AbCd1234", "th_pk_AbCd1234", *(f"{kind}_1_secret_AbCd" for kind in ("pi", "seti", "cs", "ek", "src", "sub")),
+        *(f"{kind}_1AbCdEfGh" for kind in ("pm", "card", "tok", "src", "ba", "ek")), "eyAbCdEfGh.AbCdEfGh.AbCd",
+        "bearer AbCdEfGh", "BEARER AbCdEfGh", "sftp://me:hidden@host", "/x?token=hidden", "/x?a=1&TOKEN=hidden",
+        "v0=0123456789abcdef", "v1=0123456789abcdef",
+        *(f"{name}=hidden" for name in (
+            "secret", "PASSWORD", "passwd", "Token", "apikey", "api-key", "API_KEY", "authorization", "Cookie", "csrf", "cvc", "CVV")),
+    ],
+)  # fmt: skip
+def test_each_form_is_looked_for(text: str) -> None:
+    assert MASK in mask_text(f"it said {text} here")
 
 
 def test_what_is_no_secret_stays() -> None:

@@ -9,6 +9,7 @@ from tollhouse.billing.model import Link, Snapshot
 from tollhouse.billing.packs import has_arrived
 from tollhouse.catalog.model import Catalog
 from tollhouse.kernel.clock import rfc3339
+from tollhouse.kernel.money import Money, written
 from tollhouse.kernel.units import unscale
 from tollhouse.ledger.book import open_book
 from tollhouse.store import Row, Store, Tx, Value, cell_of
@@ -68,7 +69,7 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
         name = row["id"]
         facts |= {
             f"{name} status": row["status"],
-            f"{name} price": f"{row['price']}, {row['amount_minor']} {row['currency']} a {row['every']}",
+            f"{name} price": f"{row['price']}, {_money(row, 'amount_minor')} a {row['every']}",
             f"{name} period": f"{_moment(row['period_start'])} to {_moment(row['period_end'])}",
             f"{name} ends": _moment(row["cancel_at"]),
             f"{name} changes": _later(row),
@@ -77,9 +78,9 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
         name = row["id"]
         facts |= {
             f"{name} status": row["status"],
-            f"{name} paid": f"{row['amount_paid_minor']} of {row['amount_due_minor']} {row['currency']}",
-            f"{name} tax": f"{row['tax_minor'] or 0} {row['currency']}",
-            f"{name} given back": f"{row['refunded_minor'] or 0} {row['currency']}",
+            f"{name} paid": f"{_money(row, 'amount_paid_minor')} of {_money(row, 'amount_due_minor')}",
+            f"{name} tax": _money(row, "tax_minor"),
+            f"{name} given back": _money(row, "refunded_minor"),
         }
     for row in await tx.fetch(queries.GRANTED, **at):
         month = f"month {row['month']} of the period to {_moment(row['period_end'])}"
@@ -92,10 +93,15 @@ async def _facts(tx: Tx, catalog: Catalog, customer: str, snapshot: Snapshot, no
     return facts
 
 
+def _money(row: Row, name: str) -> str:
+    return written(Money(row[name] or 0, row["currency"]))
+
+
 def _later(row: Row) -> str:
     if row["later_plan"] is None:
         return "never"
-    return f"{row['later_plan']}, {row['later_amount_minor']} {row['currency']} a {row['later_every']}, {_moment(row['later_at'])}"
+    amount, at = _money(row, "later_amount_minor"), _moment(row["later_at"])
+    return f"{row['later_plan']}, {amount} a {row['later_every']}, {at}"
 
 
 def _moment(at: int | None) -> str:

@@ -155,7 +155,7 @@ def _price_finding(name: str, wanted: WantedPrice, facts: PriceFacts | None) -> 
         message = f"Stripe has no active price with the lookup key {wanted.lookup_key}"
         return failed(name, "price_missing", message, SETUP, setting)
     if not wanted.agrees(facts):
-        fix = f"{SETUP}, which makes a new price; or write {told(facts)} in the catalogue"
+        fix = f'{SETUP}, which makes a new price; or write amount = {facts.amount_minor} and currency = "{facts.currency}" in the catalogue'
         message = f"{facts.id} is {told(facts)} at Stripe, and {wanted.told()} in the catalogue"
         return failed(name, "price_differs", message, fix, setting)
     if not facts.active and not wanted.retired:

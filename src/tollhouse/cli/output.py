@@ -20,6 +20,7 @@ ConfigOption: TypeAlias = Annotated[
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
 DEFAULT_CONFIG = Path("tollhouse.toml")
+NARROWEST_COLUMN = 7  # five letters and their gap
 
 
 def on_terminal() -> bool:
@@ -36,7 +37,7 @@ def emit_json(value: object) -> None:
 def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:
     """A table on a terminal; in a pipe one line per row, its cells separated by tabs, without head or decoration.
 
-    `right` names the columns of figures. An `id` stays whole, to be copied; the other columns give way.
+    `right` names the columns of figures. An `id` stays whole, to be copied, where that leaves room for the other columns.
     """
     if not on_terminal():
         for row in rows:
@@ -47,14 +48,17 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
+    console, lines = Console(), list(rows)
+    longest = max((len(row[columns.index("id")]) for row in lines), default=0) if "id" in columns else 0
+    whole = longest + NARROWEST_COLUMN * (len(columns) - 1) <= console.width
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     figures = set(right)
     for column in columns:
         side: Literal["left", "right"] = "right" if column in figures else "left"
-        table.add_column(column, justify=side, overflow="fold", no_wrap=column == "id")
-    for row in rows:
+        table.add_column(column, justify=side, overflow="fold", no_wrap=whole and column == "id")
+    for row in lines:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 def emit(line: str) -> None:

@@ -103,7 +103,7 @@ def _lines(done: SetUp) -> list[Line]:
         ("product", product.plan, product.product, product.outcome, product.detail) for product in done.products
     ]
     for price in done.prices:
-        name = f"{price.plan}, {written(Money(price.amount_minor, price.currency))}, {price.every}"
+        name = f"{price.plan}, {written(Money(price.amount_minor, price.currency))} {f'a {price.every}' if price.every else 'once'}"
         lines.append(("price", name, price.price or "", price.outcome, price.detail))
     for kind, one in (("webhook endpoint", done.endpoint), ("portal", done.portal)):
         lines.append((kind, one.name, one.id or "", one.outcome, one.detail))

@@ -100,9 +100,8 @@ def mask_text(text: str) -> str:
     """The text without what has the form of a secret, or stands behind a name that says so."""
     if _known is not None:
         text = _known.sub(MASK, text)
-    small = (
-        text.lower() if text.isascii() else None
-    )  # other letters count as these where case does not: look everywhere
+    # Letters beyond ASCII may count as these where case does not matter: then it looks for everything.
+    small = text.lower() if text.isascii() else None
     for parts, form, shown in _LOOKED_FOR:
         for part in parts:
             if small is None or part in small:

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import msgspec
 
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
-"""Currencies whose minor unit is the whole unit, as Stripe lists them (docs.stripe.com/currencies)."""
-
+ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
+"""Currencies whose minor unit is the whole unit, as Stripe lists them (docs.stripe.com/currencies). Of UGX and ISK it
+takes hundredths all the same, which are always 00: 5 UGX are 500 (there under 'special cases')."""
 
 THREE_DECIMAL = frozenset("bhd iqd jod kwd lyd omr tnd".split())
 """Currencies with thousandths, as Stripe lists them. The catalogue sells in none of them; Stripe's own pages may."""

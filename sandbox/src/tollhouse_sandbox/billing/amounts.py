@@ -4,8 +4,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from tollhouse_sandbox.documents import Doc
 
-# docs.stripe.com/currencies#zero-decimal
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())
+# docs.stripe.com/currencies#zero-decimal; UGX is a special case there, with hundredths that are always 00
+ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cad": "CA$", "aud": "A$", "chf": "CHF "}
 
 
