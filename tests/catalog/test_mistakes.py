@@ -73,6 +73,7 @@ MISTAKES = [
     ("amount = 2900", "amount = 29.999", "plans.starter.prices[0].amount", "minor units (cents)"),
     ("amount = 2900", 'amount = "29"', "plans.starter.prices[0].amount", "a whole number"),
     ("amount = 2900", "amount = 100_000_000", "plans.starter.prices[0].amount", "99999999"),
+    ('amount = 2900, currency = "usd"', 'amount = 29050, currency = "ugx"', "plans.starter.prices[0].amount", "write 2905000 for"),
     ('currency = "usd"', 'currency = "usb"', "plans.starter.prices[0].currency", "ISO 4217"),
     ('currency = "usd"', 'currency = "kwd"', "plans.starter.prices[0].currency", "two decimals, or none"),
     (', currency = "usd"', "", "plans.starter.prices[0].currency", "add currency"),

@@ -8,7 +8,7 @@ import msgspec
 from tollhouse.catalog.currencies import CURRENCIES
 from tollhouse.catalog.model import Every, Grant, LotMode, Meter, OnUpgrade, PlanVersion, Price, Support
 from tollhouse.catalog.read_amounts import amount_of, meter_of
-from tollhouse.kernel.money import THREE_DECIMAL, minor_digits
+from tollhouse.kernel.money import THREE_DECIMAL, WHOLE_HUNDREDS, minor_digits
 from tollhouse.settings.problems import did_you_mean, shown
 from tollhouse.settings.reader import Table
 
@@ -119,7 +119,12 @@ def read_money(table: Table, currency: str | None) -> int | None:
         )
         table.problem("amount", str(value), allowed, fix)
         return None
-    return table.integer("amount", allowed, most=LARGEST_PRICE)
+    amount = table.integer("amount", allowed, most=LARGEST_PRICE)
+    if amount is not None and currency in WHOLE_HUNDREDS and amount % 100:
+        allowed = f"hundredths that are 00: {currency} has no cents, and Stripe counts it in hundredths all the same"
+        table.problem("amount", str(amount), allowed, f"write {amount * 100} for {amount} {currency}")
+        return None
+    return amount
 
 
 def _limits(table: Table, meters: dict[str, Meter], unread: frozenset[str]) -> dict[str, int | None]:

@@ -5,8 +5,10 @@ from decimal import Decimal
 import msgspec
 
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-"""Currencies whose minor unit is the whole unit, as Stripe lists them (docs.stripe.com/currencies). Of UGX and ISK it
-takes hundredths all the same, which are always 00: 5 UGX are 500 (there under 'special cases')."""
+"""Currencies whose minor unit is the whole unit, as Stripe lists them (docs.stripe.com/currencies)."""
+
+WHOLE_HUNDREDS = frozenset({"isk", "ugx"})
+"""Currencies without cents of which Stripe takes hundredths all the same: 5 UGX are 500 (there under 'special cases')."""
 
 THREE_DECIMAL = frozenset("bhd iqd jod kwd lyd omr tnd".split())
 """Currencies with thousandths, as Stripe lists them. The catalogue sells in none of them; Stripe's own pages may."""
