@@ -50,16 +50,19 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_expiry: Literal["return", "charge"] = "return"
 
 
+ITEMS = msgspec.Meta(min_length=1, max_length=1_000)
+
+
 class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """1 to 1,000 admissions, decided in order."""
 
-    items: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=1_000)]
+    items: Annotated[list[msgspec.Raw], ITEMS]
 
 
 class GoodBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A batch whose items are all well formed, read at once."""
 
-    items: Annotated[list[AdmitRequest], msgspec.Meta(min_length=1, max_length=1_000)]
+    items: Annotated[list[AdmitRequest], ITEMS]
 
 
 class Prepared(msgspec.Struct, frozen=True):

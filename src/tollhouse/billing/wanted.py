@@ -58,16 +58,18 @@ class WantedPrice(msgspec.Struct, frozen=True):
 
     def told(self) -> str:
         """As a reader says it: `9.00 USD a month`."""
-        return f"{written(Money(self.amount_minor, self.currency))} {'a ' + self.every if self.every else 'once'}"
+        return in_words(self.amount_minor, self.currency, self.every)
 
 
 def told(found: PriceFacts) -> str:
     """A price of Stripe's, said in the same way."""
-    amount = written(Money(found.amount_minor, found.currency))
-    if not found.every:
-        return f"{amount} once"
-    times = "a" if found.interval_count == 1 else f"every {found.interval_count}"
-    return f"{amount} {times} {found.every}"
+    return in_words(found.amount_minor, found.currency, found.every, found.interval_count)
+
+
+def in_words(amount_minor: int, currency: str, every: str, interval_count: int = 1) -> str:
+    """`9.00 USD a month`, `9.00 USD every 3 month`, `9.00 USD once`."""
+    times = f"a {every}" if interval_count == 1 else f"every {interval_count} {every}"
+    return f"{written(Money(amount_minor, currency))} {times if every else 'once'}"
 
 
 def wanted_prices(catalog: Catalog) -> list[WantedPrice]:

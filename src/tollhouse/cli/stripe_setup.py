@@ -12,13 +12,13 @@ import typer
 from tollhouse.billing.exporting import Form, export, variables_of
 from tollhouse.billing.furnishing import Installer, SetUp
 from tollhouse.billing.ids_file import Ids, ids_path, read_ids, write_ids
+from tollhouse.billing.wanted import in_words
 from tollhouse.catalog import Configuration
 from tollhouse.cli.at_stripe import at_stripe, only_stripe
 from tollhouse.cli.config import configuration
 from tollhouse.cli.database import known_configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, emit, emit_json, emit_table
 from tollhouse.kernel.errors import InvalidRequest
-from tollhouse.kernel.money import Money, written
 
 CHANGES = 2
 """Exit status of `--plan` when there is something to do."""
@@ -103,7 +103,7 @@ def _lines(done: SetUp) -> list[Line]:
         ("product", product.plan, product.product, product.outcome, product.detail) for product in done.products
     ]
     for price in done.prices:
-        name = f"{price.plan}, {written(Money(price.amount_minor, price.currency))} {f'a {price.every}' if price.every else 'once'}"
+        name = f"{price.plan}, {in_words(price.amount_minor, price.currency, price.every)}"
         lines.append(("price", name, price.price or "", price.outcome, price.detail))
     for kind, one in (("webhook endpoint", done.endpoint), ("portal", done.portal)):
         lines.append((kind, one.name, one.id or "", one.outcome, one.detail))
