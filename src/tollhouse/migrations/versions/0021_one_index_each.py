@@ -16,7 +16,7 @@ PARKED = sa.text("status = 'parked'")
 def upgrade() -> None:
     _drop()
     op.create_index("ix_inbox_pending", "inbox", ["due_at"], sqlite_where=PENDING, postgresql_where=PENDING)
-    op.create_index("ix_inbox_subject", "inbox", ["subject", "status", "claimed_until"])
+    op.create_index("ix_inbox_subject", "inbox", ["subject", "status"])
     op.create_index("ix_inbox_received_at", "inbox", ["received_at", "id"])
     op.create_index("ix_inbox_parked", "inbox", ["received_at", "id"], sqlite_where=PARKED, postgresql_where=PARKED)
 
