@@ -140,9 +140,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def serve(configuration: Configuration, path: Path, *, host: str, port: int, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Raises ConfigurationError before anything listens."""
-    check_schema(configuration.settings)
-    check_port(host, port)
+    """Serve until SIGTERM or SIGINT, then drain; what `check_schema` and `check_port` look at is in order."""
     os.environ[CONFIG_VARIABLE] = str(path)
     os.environ[WORKERS_VARIABLE] = str(workers)
     # The server drains and then sends itself the same signal again: having drained is a good end.

@@ -71,4 +71,5 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(ready: CommandLine)
         taken.listen()
         said = apart(ready.directory, "serve", "--port", str(taken.getsockname()[1]))
     assert said.returncode == 1
+    assert said.stdout == ""  # what listens there is another's: nothing is ready
     assert "choose another with --port" in said.stderr

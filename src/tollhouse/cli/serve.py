@@ -13,6 +13,7 @@ from tollhouse.billing.stripe import FIXES
 from tollhouse.cli.config import configuration
 from tollhouse.cli.output import DEFAULT_CONFIG, ConfigOption, emit, tell
 from tollhouse.kernel.errors import ConfigurationError
+from tollhouse.serving import check_port, check_schema
 from tollhouse.serving import serve as run
 from tollhouse.settings import Settings
 from tollhouse.settings.logs import configure_logging
@@ -46,6 +47,8 @@ def serve(
     configure_logging(settings)
     address, number = host or settings.server.host, port or settings.server.port
     tell(f"serving {found.catalog.product.name} ({settings.environment})")
+    check_schema(settings)
+    check_port(address, number)
     _warn_of_gaps(settings)
     threading.Thread(target=_say_when_ready, args=(address, number), name="ready", daemon=True).start()
     run(found, config, host=address, port=number, workers=processes)
