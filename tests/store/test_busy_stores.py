@@ -1,8 +1,10 @@
 """Stores under stress: a row that somebody else keeps, callers that go away, commits that fail."""
 
 import asyncio
+import random
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -128,4 +130,72 @@ async def test_a_caller_that_goes_away_in_a_transaction_leaves_nothing_open(data
     async with store.transaction() as tx:
         assert await tx.fetch(READ) == []
         await tx.execute(WRITE)
+    await store.close()
+
+
+async def test_a_batch_waits_for_another_process_and_holds_up_nobody(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    await asyncio.to_thread(schema.upgrade, url)
+    store = await open_store(url)
+    assert isinstance(store, SqliteStore)
+    another = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    another.execute("begin immediate")
+    writing = asyncio.create_task(store.write(lambda connection: connection.execute(WRITE.for_sqlite)))
+    longest = 0.0
+    for _ in range(50):
+        before = time.monotonic()
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.monotonic() - before)
+    assert not writing.done()
+    assert longest < 0.4, "the event loop waited, too"
+    another.execute("rollback")
+    await writing
+    async with store.reading() as tx:
+        assert len(await tx.fetch(READ)) == 1
+    another.close()
+    await store.close()
+
+
+ENTER = Sql("insert into pair (id, halves) values (:id, 1)")
+COMPLETE = Sql("update pair set halves = halves + 1 where id = :id")
+
+
+async def test_callers_that_go_away_at_any_moment_leave_all_or_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(f"{tmp_path}/x.db")
+    await store.measure_clock()
+    await store.write(
+        lambda connection: connection.execute("create table pair (id integer primary key, halves integer)")
+    )
+    dice = random.Random(20261128)
+    answered: list[int] = []
+
+    async def step_by_step(number: int) -> None:
+        async with store.transaction() as tx:
+            await tx.execute(ENTER, id=number)
+            await tx.execute(COMPLETE, id=number)
+        answered.append(number)
+
+    def both(connection: sqlite3.Connection, number: int) -> None:
+        connection.execute(ENTER.for_sqlite, {"id": number})
+        connection.execute(COMPLETE.for_sqlite, {"id": number})
+
+    async def at_once(number: int) -> None:
+        await store.write(lambda connection: both(connection, number))
+        answered.append(number)
+
+    async def go_away(task: "asyncio.Task[None]") -> None:
+        for _ in range(dice.randrange(1, 4)):  # some are told more than once
+            await asyncio.sleep(dice.random() * 0.02)
+            task.cancel()
+
+    for beginning in range(0, 600, 6):
+        tasks = [asyncio.create_task(dice.choice((step_by_step, at_once))(beginning + place)) for place in range(6)]
+        await asyncio.gather(*map(go_away, dice.sample(tasks, 4)))
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(one is None or isinstance(one, asyncio.CancelledError) for one in ended), ended
+    async with store.transaction() as tx:
+        kept = {row["id"]: row["halves"] for row in await tx.fetch(Sql("select id, halves from pair"))}
+    assert set(kept.values()) == {2}
+    assert set(answered) <= set(kept)
+    assert 100 < len(answered) < 600
     await store.close()

@@ -1,4 +1,4 @@
-"""SQLite: WAL, `synchronous=FULL`, one writer thread, readers beside it. Other processes may write at the same time."""
+"""SQLite: WAL, `synchronous=FULL`, one writer at a time, readers beside it. Other processes may write at the same time."""
 
 import asyncio
 import sqlite3
@@ -35,9 +35,23 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def begin(connection: sqlite3.Connection) -> None:
-    """Take the one writer's place. Whatever a caller that went away has left open is ended first."""
-    rollback_if_open(connection)
-    connection.execute("begin immediate")
+    """Take the one writer's place among processes; waits for another that has it."""
+    connection.execute(f"pragma busy_timeout = {round(BUSY_TIMEOUT_SECONDS * 1000)}")
+    try:
+        connection.execute("begin immediate")
+    finally:
+        connection.execute("pragma busy_timeout = 0")
+
+
+def begun_at_once(connection: sqlite3.Connection) -> bool:
+    """Whether the writer's place was free, and is taken now. Never waits."""
+    try:
+        connection.execute("begin immediate")
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            return False
+        raise
+    return True
 
 
 def commit(connection: sqlite3.Connection) -> None:
@@ -55,17 +69,30 @@ def rollback_if_open(connection: sqlite3.Connection) -> None:
         connection.execute("rollback")
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process was in the way."""
+    return "locked" in str(error) or "busy" in str(error)
+
+
 def translate(error: sqlite3.Error) -> Exception:
     """The store's own error for a driver's."""
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return Duplicate(f"a row with this key exists already ({error})", constraint=str(error).partition(": ")[2])
     if isinstance(error, sqlite3.OperationalError):
-        if "locked" in str(error) or "busy" in str(error):
+        if is_busy(error):
             return LockedByAnother("the database is being written by another process", fix="try again in a moment")
         return StoreFailure(
             f"SQLite could not do this: {error}", fix="check the disk's free space and the file's rights"
         )
     return error
+
+
+async def finished(running: "asyncio.Future[T]") -> T:
+    """What a thread gives, whose work goes on when its caller goes away."""
+    try:
+        return await asyncio.shield(running)
+    except sqlite3.Error as error:
+        raise translate(error) from error
 
 
 class SqliteTx:
@@ -78,10 +105,7 @@ class SqliteTx:
         self._thread = thread
 
     async def _run(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
-        except sqlite3.Error as error:
-            raise translate(error) from error
+        return await finished(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     async def fetch(self, sql: Sql, **parameters: Value) -> list[Row]:
         return await self._run(lambda: self._connection.execute(sql.for_sqlite, parameters).fetchall())
@@ -106,7 +130,10 @@ class SqliteTx:
 
 
 class SqliteStore:
-    """One SQLite file. Writes of this process queue for its one writer thread; grouped work commits once."""
+    """One SQLite file. Transactions of this process take turns on its one writing connection; grouped work commits once.
+
+    Whose turn it is finds the writer's thread idle and no transaction open, whatever became of those before.
+    """
 
     dialect: Dialect = "sqlite"
 
@@ -115,6 +142,7 @@ class SqliteStore:
         self.clock = DatabaseClock()
         self._writer_thread = ThreadPoolExecutor(1, "tollhouse-writer")
         self._writer = connect(path)
+        self._writer.execute("pragma busy_timeout = 0")  # who waits for another process says so, in `begin`
         self._turn = asyncio.Lock()
         self._readers: asyncio.Queue[tuple[sqlite3.Connection, ThreadPoolExecutor]] = asyncio.Queue()
         for number in range(READERS):
@@ -128,45 +156,43 @@ class SqliteStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqliteTx]:
         self.clock.require_trusted()
-        async with self._turn:
-            tx = SqliteTx(self._writer, self._writer_thread)
-            await self._begin(tx)
-            try:
-                yield tx
-            except BaseException:
-                await asyncio.shield(tx._run(lambda: rollback_if_open(self._writer)))
-                raise
-            await self._commit(tx)
-
-    async def _begin(self, tx: SqliteTx) -> None:
+        await self._turn.acquire()
         try:
+            tx = SqliteTx(self._writer, self._writer_thread)
             await tx._run(lambda: begin(self._writer))
-        except asyncio.CancelledError:
-            # The thread may still begin: undo it behind our back, in the same thread's order.
-            self._writer_thread.submit(rollback_if_open, self._writer)
+            yield tx
+        except BaseException:
+            await self._end(rollback_if_open)
             raise
-
-    async def _commit(self, tx: SqliteTx) -> None:
-        await asyncio.shield(tx._run(lambda: commit(self._writer)))
+        await self._end(commit)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` as one transaction inside the writer thread: for batches that need no await between statements."""
+        """Run `work` as one transaction: for batches that need no await between statements.
 
-        def whole() -> T:
-            begin(self._writer)
-            try:
-                result = work(self._writer)
-            except BaseException:
-                rollback_if_open(self._writer)
-                raise
-            commit(self._writer)
-            return result
-
-        async with self._turn:
-            try:
-                return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer_thread, whole))
-            except sqlite3.Error as error:
+        Its statements run in the caller's thread: each takes microseconds, and between two threads each would wait for
+        the other's interpreter lock. What waits, for another process and for the disk, waits in the writer's thread.
+        """
+        await self._turn.acquire()
+        try:
+            if not begun_at_once(self._writer):
+                await finished(self._in_thread(begin))
+            result = work(self._writer)
+        except BaseException as error:
+            await self._end(rollback_if_open)
+            if isinstance(error, sqlite3.Error):
                 raise translate(error) from error
+            raise
+        await self._end(commit)
+        return result
+
+    async def _end(self, last: Callable[[sqlite3.Connection], None]) -> None:
+        """End the transaction in the writer's thread, which then has nothing left to do; only then is it the next one's turn."""
+        ending = self._in_thread(last)
+        ending.add_done_callback(lambda _: self._turn.release())
+        await finished(ending)
+
+    def _in_thread(self, work: Callable[[sqlite3.Connection], None]) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one reading transaction inside a reader's thread."""
@@ -180,9 +206,7 @@ class SqliteStore:
                 connection.execute("rollback")
 
         try:
-            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, whole))
-        except sqlite3.Error as error:
-            raise translate(error) from error
+            return await finished(asyncio.get_running_loop().run_in_executor(thread, whole))
         finally:
             self._readers.put_nowait(reader)
 
