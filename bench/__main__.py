@@ -87,21 +87,23 @@ class Bench:
             self.postgres.drop_database(url)
 
     def round(self, pgbench_seconds: int) -> None:
-        """Every figure that is measured in rounds once, the yardstick first."""
+        """Every figure that is measured in rounds once, the yardstick first; what is compared stands side by side."""
         add = self.figures.add
         add("pgbench", load.pgbench(self._pgbench_url, pgbench_seconds))
         for name, callers, more in (("store, 256 callers", 256, ()), ("store, one hot customer", 256, ("hot",))):
             if self.wants(name):
                 with self.bed("postgres") as bed:
                     add(name, self._inside(bed, callers, *more))
-        if self.wants("no store", "HTTP", "batch", "half load"):
+        if self.wants("no store"):
+            self._without_store()
+        if self.wants("SQLite", "single caller", "fdatasync"):
+            self._on_sqlite()
+        if self.wants("HTTP", "batch", "half load"):
             self._over_http()
         if self.wants("two processes"):
             with self.bed("postgres") as bed, load.server(bed, workers=2) as running:
                 load.wrk(running, bed, seconds=1)
                 add("two processes", load.wrk(running, bed, seconds=self.seconds).per_second)
-        if self.wants("SQLite", "single caller", "fdatasync"):
-            self._on_sqlite()
         if self.wants("webhooks"):
             webhooks.measure(self)
         if self.wants("refusals"):
@@ -132,11 +134,13 @@ class Bench:
         )
         return rate
 
-    def _over_http(self) -> None:
-        add = self.figures.add
+    def _without_store(self) -> None:
         with self.bed("postgres") as bed, load.server(bed, without_store=True) as running:
             load.wrk(running, bed, seconds=1)
-            add("no store", load.wrk(running, bed, seconds=self.seconds).per_second)
+            self.figures.add("no store", load.wrk(running, bed, seconds=self.seconds).per_second)
+
+    def _over_http(self) -> None:
+        add = self.figures.add
         with self.bed("postgres") as bed, load.server(bed) as running:
             add("start to /health, seconds", running.started_in_seconds)
             load.wrk(running, bed, seconds=1)

@@ -1,8 +1,10 @@
 """Stores under stress: a row that somebody else keeps, callers that go away, commits that fail."""
 
 import asyncio
+import itertools
 import random
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from tests.support.postgres import Postgres
 from tollhouse.kernel.errors import Unavailable
-from tollhouse.store import Sql, StoreFailure, open_store, schema
+from tollhouse.store import Sql, StoreFailure, open_store, schema, sqlite
 from tollhouse.store.postgres import PostgresStore
 from tollhouse.store.sqlite import SqliteStore
 
@@ -156,11 +158,64 @@ async def test_a_batch_waits_for_another_process_and_holds_up_nobody(tmp_path: P
     await store.close()
 
 
+async def test_a_slow_disk_is_waited_for_beside_the_loop(tmp_path: Path) -> None:
+    store = SqliteStore(f"{tmp_path}/x.db")
+    real = store._writer
+    real.execute("create table line (n integer)")
+    where: list[str] = []
+
+    class Slow:
+        """The writer's connection, on a disk that takes its time."""
+
+        seconds = 0.03
+
+        def execute(self, text: str, *rest: Any) -> object:
+            if text == "commit":
+                where.append(threading.current_thread().name)
+                time.sleep(self.seconds)
+            return real.execute(text, *rest)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    slow = Slow()
+    store._writer = slow  # type: ignore[assignment]
+    insert = lambda connection: connection.execute("insert into line values (1)")  # noqa: E731
+    for _ in range(10):
+        await store.write(insert)
+    assert all(name.startswith("tollhouse-writer") for name in where[1:]), where
+    slow.seconds = 0
+    for _ in range(30):
+        await store.write(insert)
+    assert where[-1] == threading.main_thread().name
+    assert real.execute("select count(*) from line").fetchone()[0] == 40
+    await store.close()
+
+
+async def test_the_log_is_copied_into_the_file_however_many_batches_come(tmp_path: Path) -> None:
+    store = SqliteStore(f"{tmp_path}/x.db")
+    await store.write(lambda connection: connection.execute("create table line (n integer primary key, text text)"))
+    number = itertools.count()
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.executemany("insert into line values (?, ?)", [(next(number), "x" * 3_500) for _ in range(150)])
+
+    for _ in range(200):
+        await store.write(fill)
+    assert (tmp_path / "x.db").stat().st_size > 60_000_000
+    assert (tmp_path / "x.db-wal").stat().st_size < 90_000_000, "the log of 120 MB was never copied"
+    await store.close()
+
+
 ENTER = Sql("insert into pair (id, halves) values (:id, 1)")
 COMPLETE = Sql("update pair set halves = halves + 1 where id = :id")
 
 
-async def test_callers_that_go_away_at_any_moment_leave_all_or_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quick_seconds", [0.0, 0.005])
+async def test_callers_that_go_away_at_any_moment_leave_all_or_nothing(
+    quick_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "QUICK_SECONDS", quick_seconds)
     store = SqliteStore(f"{tmp_path}/x.db")
     await store.measure_clock()
     await store.write(

@@ -17,6 +17,11 @@ BUSY_TIMEOUT_SECONDS = 10.0
 READERS = 2
 LOG_PAGES = 8_000
 """32 MB of log before it is copied into the file: pages that were written again and again meanwhile are copied once."""
+WRITES_WITHOUT_COPYING = 64
+"""So many commits in the loop's thread are followed by one in the writer's thread, which copies the log where it is due."""
+QUICK_SECONDS = 0.005
+"""A disk that confirms a commit within this time is waited for in the loop's thread: the way to another thread costs more."""
+LEARNING = 0.2
 CACHE_KIB = 16_384  # of pages, for each connection: the two hot indexes stay in memory
 
 T = TypeVar("T")
@@ -61,6 +66,15 @@ def commit(connection: sqlite3.Connection) -> None:
     except BaseException:
         rollback_if_open(connection)
         raise
+
+
+def commit_without_copying(connection: sqlite3.Connection) -> None:
+    """As `commit`, but the log grows: a later commit copies it into the file."""
+    connection.execute("pragma wal_autocheckpoint = 0")
+    try:
+        commit(connection)
+    finally:
+        connection.execute(f"pragma wal_autocheckpoint = {LOG_PAGES}")
 
 
 def rollback_if_open(connection: sqlite3.Connection) -> None:
@@ -144,6 +158,8 @@ class SqliteStore:
         self._writer = connect(path)
         self._writer.execute("pragma busy_timeout = 0")  # who waits for another process says so, in `begin`
         self._turn = asyncio.Lock()
+        self._commit_seconds = 0.0  # of late, on average
+        self._without_copying = 0
         self._readers: asyncio.Queue[tuple[sqlite3.Connection, ThreadPoolExecutor]] = asyncio.Queue()
         for number in range(READERS):
             self._readers.put_nowait((connect(path), ThreadPoolExecutor(1, f"tollhouse-reader-{number}")))
@@ -169,8 +185,9 @@ class SqliteStore:
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction: for batches that need no await between statements.
 
-        Its statements run in the caller's thread: each takes microseconds, and between two threads each would wait for
-        the other's interpreter lock. What waits, for another process and for the disk, waits in the writer's thread.
+        All of it runs in the caller's thread, where each statement takes microseconds; between two threads each would wait
+        for the other's interpreter lock. Only what may take long goes to the writer's thread: waiting for another process,
+        committing on a slow disk, copying the log.
         """
         await self._turn.acquire()
         try:
@@ -182,8 +199,28 @@ class SqliteStore:
             if isinstance(error, sqlite3.Error):
                 raise translate(error) from error
             raise
-        await self._end(commit)
+        self._without_copying += 1
+        if self._commit_seconds > QUICK_SECONDS or self._without_copying > WRITES_WITHOUT_COPYING:
+            self._without_copying = 0
+            await self._end(self._timed(commit))
+            return result
+        try:
+            self._timed(commit_without_copying)(self._writer)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        finally:
+            self._turn.release()
         return result
+
+    def _timed(self, ending: Callable[[sqlite3.Connection], None]) -> Callable[[sqlite3.Connection], None]:
+        """The same, and how long it took is learned."""
+
+        def timed(connection: sqlite3.Connection) -> None:
+            before = time.perf_counter()
+            ending(connection)
+            self._commit_seconds += (time.perf_counter() - before - self._commit_seconds) * LEARNING
+
+        return timed
 
     async def _end(self, last: Callable[[sqlite3.Connection], None]) -> None:
         """End the transaction in the writer's thread, which then has nothing left to do; only then is it the next one's turn."""
