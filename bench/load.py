@@ -42,7 +42,19 @@ request = function()
   return wrk.format("POST", "/v1/admit/batch", nil, '{"items":[' .. table.concat(items, ",") .. ']}')
 end
 """
-PACED = "delay = function() return math.random(0, %(twice_mean_ms)d) end\n"
+PACED = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long s, ns; } time_of; int clock_gettime(int clock, time_of *now);")
+local read = ffi.new("time_of")
+local due
+delay = function()
+  ffi.C.clock_gettime(1, read)
+  local now = tonumber(read.s) * 1000 + tonumber(read.ns) / 1000000
+  due = (due or now) + %(mean_ms)f
+  return math.max(0, math.floor(due - now + 0.5))
+end
+"""
+"""A request is due every so often however long answers take, and sent then or once a connection is free for it."""
 COUNTED = """
 done = function(summary, latency, requests)
   io.write(string.format("p50 %d p99 %d errors %d requests %d\\n", latency:percentile(50), latency:percentile(99),
@@ -113,7 +125,7 @@ def wrk(
     running: Running, bed: Bed, *, seconds: float, connections: int = 64, batch: bool = False,
     rate: float | None = None, customers: int = CUSTOMERS,
 ) -> Load:  # fmt: skip
-    """Closed-loop load with unique keys; `rate` spreads it to about so many requests a second."""
+    """Closed-loop load with unique keys; `rate` spreads it to so many requests a second."""
     script = bed.folder / "load.lua"
     values = {"key": bed.key, "run": f"{os.getpid()}-{time.monotonic_ns()}", "customers": customers}
     script.write_text((BATCH if batch else SINGLE) % values)
@@ -125,7 +137,7 @@ def run_wrk(running: Running, script: Path, *, seconds: float, connections: int,
     """What this script's requests met with."""
     text = script.read_text() + COUNTED
     if rate is not None:
-        text += PACED % {"twice_mean_ms": max(1, round(2000 * connections / rate))}
+        text += PACED % {"mean_ms": 1000 / rate}
     script.write_text(text)
     command = [
         "wrk",

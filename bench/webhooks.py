@@ -150,8 +150,11 @@ def beside_admits(bench: "Bench", bed: Bed, world: Stripe, running: load.Running
     sending.join()
     add("webhooks beside admits, a second", seen[0].per_second)
     add("webhooks beside admits, p99 ms", seen[0].p99_ms)
+    add("admits beside webhooks, a second", beside.per_second)
     add("admits beside webhooks, of alone", beside.per_second / alone.per_second)
-    add("admits beside webhooks, p99 ms", beside.p99_ms)
+    for name, met in (("alone", alone), ("beside webhooks", beside)):
+        add(f"admits {name}, p50 ms", met.p50_ms)
+        add(f"admits {name}, p99 ms", met.p99_ms)
 
 
 @contextmanager
