@@ -98,6 +98,8 @@ class Bench:
             self._without_store()
         if self.wants("SQLite", "single caller", "fdatasync"):
             self._on_sqlite()
+        if self.wants("refusals"):
+            self._refusals()
         if self.wants("HTTP", "batch", "half load"):
             self._over_http()
         if self.wants("two processes"):
@@ -106,13 +108,6 @@ class Bench:
                 add("two processes", load.wrk(running, bed, seconds=self.seconds).per_second)
         if self.wants("webhooks"):
             webhooks.measure(self)
-        if self.wants("refusals"):
-            with self.bed("postgres", empty=True) as bed, load.server(bed) as running:
-                load.wrk(running, bed, seconds=1)
-                before = rows_written(bed)
-                refused = load.wrk(running, bed, seconds=self.seconds)
-                add("refusals", refused.per_second)
-                add("rows written by a refusal", (rows_written(bed) - before) / max(1, refused.requests))
 
     def _inside(self, bed: Bed, callers: int, *more: str) -> float:
         before = rows_written(bed)
@@ -160,6 +155,15 @@ class Bench:
             load.wrk(running, bed, seconds=1)
             add("single caller, p50 ms", load.wrk(running, bed, seconds=self.seconds / 2, connections=1).p50_ms)
             add("SQLite HTTP admit", load.wrk(running, bed, seconds=self.seconds).per_second)
+
+    def _refusals(self) -> None:
+        add = self.figures.add
+        with self.bed("postgres", empty=True) as bed, load.server(bed) as running:
+            load.wrk(running, bed, seconds=1)
+            before = rows_written(bed)
+            refused = load.wrk(running, bed, seconds=self.seconds)
+            add("refusals", refused.per_second)
+            add("rows written by a refusal", (rows_written(bed) - before) / max(1, refused.requests))
 
     def memory(self) -> None:
         """Resident memory after admissions spread over a million customers."""
