@@ -149,7 +149,7 @@ async def test_a_batch_waits_for_another_process_and_holds_up_nobody(tmp_path: P
         await asyncio.sleep(0.01)
         longest = max(longest, time.monotonic() - before)
     assert not writing.done()
-    assert longest < 0.4, "the event loop waited, too"
+    assert longest < sqlite.BUSY_TIMEOUT_SECONDS / 2, "the event loop waited, too"
     another.execute("rollback")
     await writing
     async with store.reading() as tx:
@@ -161,6 +161,7 @@ async def test_a_batch_waits_for_another_process_and_holds_up_nobody(tmp_path: P
 async def test_a_slow_disk_is_waited_for_beside_the_loop(tmp_path: Path) -> None:
     store = SqliteStore(f"{tmp_path}/x.db")
     real = store._writer
+    real.execute("pragma synchronous = off")  # only the slowness below counts
     real.execute("create table line (n integer)")
     where: list[str] = []
 
@@ -180,14 +181,17 @@ async def test_a_slow_disk_is_waited_for_beside_the_loop(tmp_path: Path) -> None
 
     slow = Slow()
     store._writer = slow  # type: ignore[assignment]
-    insert = lambda connection: connection.execute("insert into line values (1)")  # noqa: E731
+
+    def insert(connection: sqlite3.Connection) -> None:
+        connection.execute("insert into line values (1)")
+
     for _ in range(10):
         await store.write(insert)
     assert all(name.startswith("tollhouse-writer") for name in where[1:]), where
     slow.seconds = 0
     for _ in range(30):
         await store.write(insert)
-    assert where[-1] == threading.main_thread().name
+    assert threading.main_thread().name in where[10:]
     assert real.execute("select count(*) from line").fetchone()[0] == 40
     await store.close()
 
