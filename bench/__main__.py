@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--only", help="measure only the figures whose name contains this")
     parser.add_argument("--no-memory", action="store_true", help="leave the million customers out")
     chosen = parser.parse_args()
+    if shutil.which("wrk") is None:
+        parser.error("wrk is not installed: `make bench` installs it, or says how")
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="tollhouse-bench-", dir=_disk()) as folder, running_postgres() as postgres:
         bench = Bench(Path(folder), postgres, figures, chosen.seconds, chosen.only)

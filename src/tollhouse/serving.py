@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 import uvicorn
 from litestar.types import Receive, Send
+from uvicorn.supervisors import Multiprocess
 
 from tollhouse.api.deciding import hot_handlers
 from tollhouse.api.direct import direct_ways
@@ -33,10 +34,32 @@ from tollhouse.worker.jobs import run_jobs
 CONFIG_VARIABLE = "TOLLHOUSE_CONFIG"
 WORKERS_VARIABLE = "TOLLHOUSE_WORKERS"  # so that a worker process knows how many there are
 GARBAGE_THRESHOLD = 50_000
+BACKLOG = 2048
 PROXIES = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 """Whose X-Forwarded-For is believed with AUTH_TRUST_HOST: a proxy on this machine or in a private network, nobody else."""
 
 log = structlog.get_logger(__name__)
+
+
+class SharedPort(socket.socket):
+    """A port on which each process listens for itself, so that the kernel spreads connections over them evenly.
+
+    One socket for all would give a burst of connections to the process that wakes first: with 64 kept connections, all of
+    the work. The one that the parent holds only keeps the port; pickled into a worker, it is bound there anew.
+    """
+
+    @classmethod
+    def bound(cls, host: str, port: int) -> "SharedPort":
+        """Bound, not listening yet. Raises OSError where the port is taken."""
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = cls(family, kind, protocol)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        found.bind(address)
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SharedPort.bound, self.getsockname()[:2]
 
 
 class Server:
@@ -145,23 +168,24 @@ def serve(configuration: Configuration, path: Path, *, host: str, port: int, wor
     os.environ[WORKERS_VARIABLE] = str(workers)
     # The server drains and then sends itself the same signal again: having drained is a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    application: Any = "tollhouse.serving:create_server" if workers > 1 else Server(configuration)
-    uvicorn.run(
-        application,
-        factory=workers > 1,
-        workers=workers if workers > 1 else None,
-        host=host,
-        port=port,
-        loop="uvloop",
-        http=OneWriteProtocol,
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        log_config=None,
-        server_header=False,
-        date_header=True,
-        backlog=2048,
-        proxy_headers=configuration.settings.web.trust_host,
-        forwarded_allow_ips=PROXIES if configuration.settings.web.trust_host else None,
-        timeout_graceful_shutdown=configuration.settings.server.graceful_seconds,
-    )
+    options: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "loop": "uvloop",
+        "http": OneWriteProtocol,
+        "lifespan": "on",
+        "access_log": False,
+        "log_level": "warning",
+        "log_config": None,
+        "server_header": False,
+        "date_header": True,
+        "backlog": BACKLOG,
+        "proxy_headers": configuration.settings.web.trust_host,
+        "forwarded_allow_ips": PROXIES if configuration.settings.web.trust_host else None,
+        "timeout_graceful_shutdown": configuration.settings.server.graceful_seconds,
+    }
+    if workers == 1:
+        uvicorn.run(Server(configuration), **options)
+        return
+    config = uvicorn.Config("tollhouse.serving:create_server", factory=True, workers=workers, **options)
+    Multiprocess(config, [SharedPort.bound(host, port) if sys.platform == "linux" else config.bind_socket()]).run()

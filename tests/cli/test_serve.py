@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
+import socket
 import time
+from contextlib import ExitStack, suppress
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+
+import pytest
 
 from tests.support.serving import RunningServer, running_server
 from tollhouse import presets
+from tollhouse.kernel.errors import ConfigurationError
+from tollhouse.serving import BACKLOG, SharedPort, check_port
 
 AURION = (Path(presets.__file__).parent / "aurion.toml").read_text()
 
@@ -52,3 +60,30 @@ def test_what_is_whole_is_not_warned_of(schema_url: str, tmp_path: Path) -> None
     with running_server(schema_url, AURION, tmp_path, **whole) as server:
         wait_for(server, 1)
         assert missing(server) == {}
+
+
+def test_connections_are_spread_over_the_worker_processes() -> None:
+    """One queue for all gives a burst of connections to whichever wakes first. Each worker unpickles its own."""
+    with SharedPort.bound("127.0.0.1", 0) as reserved, ExitStack() as stack:
+        address = reserved.getsockname()
+        workers = [stack.enter_context(pickle.loads(ForkingPickler.dumps(reserved))) for _ in range(2)]
+        for worker in workers:
+            worker.listen(BACKLOG)
+            worker.setblocking(False)
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(address))
+        shares = [accepted(worker, stack) for worker in workers]
+        assert sum(shares) == 100
+        assert min(shares) >= 20
+        with pytest.raises(ConfigurationError, match="cannot listen"):
+            check_port(*address)
+
+
+def accepted(listening: socket.socket, stack: ExitStack) -> int:
+    """How many connections wait here."""
+    number = 0
+    with suppress(BlockingIOError):
+        while True:
+            stack.enter_context(listening.accept()[0])
+            number += 1
+    return number
