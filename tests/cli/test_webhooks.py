@@ -23,7 +23,9 @@ def stocked(tollhouse: CommandLine) -> CommandLine:
             async with store.transaction() as tx:
                 for number in range(3):
                     payload = json.dumps({"id": f"evt_{number}", "card": {"number": CARD}})
-                    await inbox.receive(tx, "stripe", f"evt_{number}", "invoice.paid", "cus_s", payload, 1_000 + number)
+                    await inbox.receive(
+                        tx, "stripe", f"evt_{number}", "invoice.paid", f"cus_{number}", payload, 1_000 + number
+                    )
                 for event in (await inbox.claim(tx, 2_000, 60_000, "claim"))[1:]:
                     await inbox.park(tx, event, "claim", attempts=12, error="no plan maps to it", failed_at=2_000)
         finally:

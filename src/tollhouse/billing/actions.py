@@ -18,7 +18,7 @@ from tollhouse.billing.checkout import Till, open_portal, open_till, require_gat
 from tollhouse.billing.currencies import currency_of
 from tollhouse.billing.files import InvoiceFile, ask_again, read_file
 from tollhouse.billing.linking import Payer, link_of_customer, payer_of
-from tollhouse.billing.model import LIVE_STATUSES
+from tollhouse.billing.model import LIVE_STATUSES, OTHER_SUBJECT
 from tollhouse.billing.packs import awaited_packs, has_arrived
 from tollhouse.billing.refreshing import refresh
 from tollhouse.billing.selling import start_checkout, start_pack_checkout
@@ -187,6 +187,11 @@ async def read_event(tx: Tx, id: str) -> Event:
 
 
 async def replay(tx: Tx, id: str, now: int) -> bool:
-    """Let a parked or finished event be handled again. False when it is waiting anyway; raises NotFound."""
-    await read_event(tx, id)
-    return await inbox.replay(tx, SOURCE, id, now)
+    """Let a parked or finished event be handled again, and with it whatever is parked about the same customer: one look at
+    Stripe answers all of it. False when the event is waiting anyway; raises NotFound.
+    """
+    event = await read_event(tx, id)
+    again = await inbox.replay(tx, SOURCE, id, now)
+    if not event.subject.startswith(OTHER_SUBJECT):
+        await inbox.replay_parked(tx, SOURCE, event.subject, now)
+    return again
