@@ -138,7 +138,7 @@ def test_a_replay_warns_while_the_last_webhook_was_refused(
     assert meaning in waiting
     ran = command("stripe", "replay", "--all")
     assert ran.status == 0
-    assert ran.err.startswith("warning: the last webhook was refused for its signature")
+    assert ran.err.startswith("warning: the last webhook from Stripe was refused for its signature")
     assert "fix: `tollhouse stripe validate`" in ran.err
 
 

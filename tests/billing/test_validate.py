@@ -162,6 +162,14 @@ def test_a_webhook_address_that_answers_404_something_else_or_nothing(shop: Shop
 
 
 @pytest.mark.row("U2")
+def test_without_a_secret_no_delivery_is_said_to_have_gone_well(served: Shop) -> None:
+    served.command.set(STRIPE_WEBHOOK_SECRET="")
+    _, failed, others = validated(served)
+    assert list(failed) == ["webhook_secret_missing"]
+    assert "not tried" in others["delivery"]["message"]
+
+
+@pytest.mark.row("U2")
 def test_the_secret_of_another_endpoint(served: Shop) -> None:
     client = served.client
     own = client.v1.webhook_endpoints.list().data[0]

@@ -25,6 +25,7 @@ def test_the_example_names_each_secret_and_holds_none(tollhouse: CommandLine) ->
             assert setting.generate in text
     assert set(read_dotenv(tollhouse.directory / "shop" / ".env.example").values.values()) == {""}
     assert not (tollhouse.directory / "shop" / ".env").exists()
+    assert "*.env" in (tollhouse.directory / "shop" / ".gitignore").read_text().splitlines()
 
 
 def test_secrets_for_development_are_made_when_asked_for(tollhouse: CommandLine) -> None:
@@ -45,7 +46,9 @@ def test_what_git_ignores_already_stays(tollhouse: CommandLine) -> None:
     ignore = tollhouse.directory / ".gitignore"
     ignore.write_text("node_modules\n.env")
     tollhouse("init", "--with-secrets")
-    assert ignore.read_text().splitlines() == ["node_modules", ".env", "*.db", "*.db-wal", "*.db-shm"]
+    assert ignore.read_text().splitlines() == [
+        "node_modules", ".env", "*.env", "*.db", "*.db-wal", "*.db-shm", "backups/",
+    ]  # fmt: skip
 
 
 def test_files_are_written_over_only_when_forced(tollhouse: CommandLine) -> None:

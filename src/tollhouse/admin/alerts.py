@@ -21,7 +21,7 @@ DEFINITIONS = {
     ),
     "inbox_parked": N_("An event of Stripe’s could not be applied and waits for staff. It ends when it is handled."),
     "webhook_signature": N_(
-        "Stripe’s webhooks came, and their signature was refused. It ends when those events are handled."
+        "Stripe’s webhooks came, and their signature was refused. It ends with the next one that is verified."
     ),
     "unmapped_price": N_("Somebody bought at a price that no plan names. It ends when one does."),
     "second_subscription": N_("A customer pays for two subscriptions at once. It ends when one of them does."),

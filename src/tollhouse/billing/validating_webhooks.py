@@ -148,7 +148,10 @@ async def _self_delivery(settings: Settings, now: int) -> Finding:
         said = "ok"
     if said != "ok":
         return _refused(said)
-    return ok("delivery", f"{len(statuses)} signed event(s) accepted")
+    return ok(
+        "delivery",
+        f"{len(statuses)} signed event(s) accepted" if known else "not tried: there is no secret to sign with",
+    )
 
 
 def _refused(said: str) -> Finding:

@@ -16,7 +16,7 @@ from tollhouse.settings.problems import did_you_mean, listed
 from tollhouse.settings.table import SETTINGS, Setting
 
 PRESETS = ("aigate", "aurion", "upiik", "luneo")
-_IGNORED = (".env", "*.db", "*.db-wal", "*.db-shm")
+_IGNORED = (".env", "*.env", "*.db", "*.db-wal", "*.db-shm", "backups/")
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def init(
         for name, text in files.items():
             _write(directory / name, text, private=name == ".env")
             emit(f"wrote {directory / name}")
-        if with_secrets and _ignore(directory / ".gitignore"):
+        if _ignore(directory / ".gitignore"):
             emit(f"wrote {directory / '.gitignore'}")
     except OSError as error:
         fix = "name a directory that this user may write to"

@@ -33,8 +33,9 @@ from tollhouse.store.inbox import Event
 TRIGGER_EMAIL = "trigger@example.com"
 MOST_LISTED = 1_000
 STILL_REFUSED = (
-    "warning: the last webhook was refused for its signature: what is replayed is applied, and new ones are refused until"
-    " one is verified\nfix: `tollhouse stripe validate` says whether STRIPE_WEBHOOK_SECRET is the endpoint's own\n"
+    "warning: the last webhook from Stripe was refused for its signature, and none has come since that proves"
+    " STRIPE_WEBHOOK_SECRET right; what is replayed is applied all the same\nfix: `tollhouse stripe validate` says whether"
+    " the secret is the endpoint's own; if it is, the next webhook ends this warning\n"
 )
 
 
