@@ -72,6 +72,17 @@ def world_of(product: Served) -> World:
     return World(house.store, house.stripe, str(house.settings.stripe.api_base), house.catalog)
 
 
+@pytest.mark.row("U11")
+async def test_it_has_begun_for_a_process_whose_clock_is_behind(product: Served) -> None:
+    store = product.house.store
+    await switch_on(product)
+    async with store.transaction() as tx:
+        now = store.clock.now_ms() - 5_000
+        assert await maintenance.current(tx, now) is not None
+        assert await maintenance.switch_off(tx, by_whom="grace", now=now) == 1
+        assert await maintenance.current(tx, now) is None
+
+
 @pytest.mark.row("U6", "U11")
 async def test_whoever_is_turned_away_in_maintenance_is_no_failed_payment(product: Served) -> None:
     await product.customer("ada")

@@ -25,7 +25,8 @@ LONGEST_REASON = 500
 log = structlog.get_logger(__name__)
 
 _FIELDS = "id, reason, by_whom, started_at, ends_at, ended_at, ended_by, rollback"
-_ON = "ended_at is null and started_at <= :now and ends_at > :now"
+# One that is there has begun, whatever the clock of this process says: it may be behind that of who switched it on.
+_ON = "ended_at is null and ends_at > :now"
 _INSERT = Sql(
     "insert into maintenance (id, reason, by_whom, started_at, ends_at, rollback)"
     " values (:id, :reason, :by_whom, :now, :ends_at, :rollback) on conflict do nothing"
