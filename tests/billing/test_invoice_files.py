@@ -305,3 +305,18 @@ async def test_a_file_that_has_moved_is_followed_and_only_encrypted_ones_are_rea
         await download(files_server + "/file")
     with pytest.raises(Unavailable, match="does not answer"):
         await download("https://127.0.0.1:1/file")
+
+
+async def test_of_two_invoices_of_one_second_the_later_number_comes_first(world: World) -> None:
+    ada = await world.customer()
+    await world.buy(ada, "starter")
+    await world.pass_days(40)
+    await world.catch_up()
+    async with world.store.transaction() as tx:
+        ids = [row["id"] for row in await tx.fetch(Sql("select id from invoice order by id desc"))]
+        for number, id in enumerate(ids):
+            change = Sql("update invoice set created_at = 1000, number = :number where id = :id")
+            await tx.execute(change, number=f"TOLL-000{number}", id=id)
+        found = [str(invoice.number) for invoice in await invoices_of(tx, ada)]
+    assert len(found) > 1
+    assert found == sorted(found, reverse=True)

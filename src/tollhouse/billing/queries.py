@@ -76,7 +76,8 @@ _WITH_FILE = (
     " left join invoice_file f on f.cell = i.cell and f.customer = i.customer and f.invoice = i.id"
     " where i.cell = :cell and i.customer = :customer"
 )
-LIST_INVOICES = Sql(f"{_WITH_FILE} order by i.created_at desc, i.id desc limit :most")
+# Times are whole seconds: of two of the same one, the numbers that Stripe counts up tell which came later.
+LIST_INVOICES = Sql(f"{_WITH_FILE} order by i.created_at desc, coalesce(i.number, '') desc, i.id desc limit :most")
 ONE_INVOICE = Sql(f"{_WITH_FILE} and i.id = :id")
 SAVE_INVOICE = Sql(
     f"insert into invoice (cell, customer, {_INVOICE})"
